@@ -1,0 +1,3 @@
+//! Capture files: bytes of a pcap or pcapng file, compressed or not, to frames.
+//!
+//! Knows nothing of what is inside a frame.
