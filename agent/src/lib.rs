@@ -10,6 +10,7 @@
 //! those that its row in ARCHITECTURE.md names.
 
 pub mod frame;
+pub mod shape;
 pub mod text;
 pub mod types;
 
