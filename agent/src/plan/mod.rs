@@ -2,4 +2,5 @@
 //!
 //! Knows the language and the table of packet fields; knows no file, no thread and no engine.
 
+pub mod functions;
 pub mod pipeline;
