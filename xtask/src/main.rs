@@ -1,1 +1,36 @@
-fn main() {}
+//! The repository's own tasks: `cargo xtask TASK`. This file only dispatches.
+
+mod args;
+mod bench;
+
+use std::process::ExitCode;
+
+use args::Args;
+
+/// Tasks fail with a message for a person; nobody matches on their errors.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const USAGE: &str = "usage: cargo xtask TASK
+
+  bench gen [--packets N] [--out FILE]     write the synthetic capture and its true answer
+  bench limit FILE                         answer the reference query by a bare loop over FILE
+  bench query [--runs N] [--file FILE] [--program PATH] [--markdown]
+                                           measure the reference query side by side";
+
+fn main() -> ExitCode {
+    match run(Args::from_env()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut args: Args) -> Result<()> {
+    match args.positional().as_deref() {
+        Some("bench") => bench::run(args),
+        Some(other) => Err(format!("unknown task `{other}`\n{USAGE}").into()),
+        None => Err(USAGE.into()),
+    }
+}
