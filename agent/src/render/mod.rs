@@ -1,3 +1,104 @@
 //! Renderers: record batches to text, pictures and files.
 //!
 //! Knows record batches and column types; knows neither queries nor where batches came from.
+//! A sink is made for the shape of an answer and a format, is fed batches, and is finished.
+
+mod delimited;
+mod error;
+mod escape;
+mod format;
+mod layout;
+mod table;
+#[cfg(test)]
+mod testing;
+mod value;
+
+use std::io::{BufWriter, Write};
+
+use datafusion::arrow::array::RecordBatch;
+
+pub use error::Error;
+pub use format::{Format, suitable};
+
+use crate::shape::Shape;
+use crate::types::OutputColumn;
+use delimited::{Delimited, Dialect};
+
+/// Bytes gathered before they are written.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// What a renderer may know of where its output goes.
+#[derive(Clone, Copy, Debug)]
+pub struct RenderOptions {
+    /// Terminal columns; 0: as wide as it gets.
+    pub width: usize,
+    /// Terminal lines.
+    pub height: usize,
+    /// Whether to use colour (ANSI SGR sequences).
+    pub colour: bool,
+    /// Bytes shown of an entry by `text` and `raw`.
+    pub limit_bytes: Option<u64>,
+}
+
+impl Default for RenderOptions {
+    fn default() -> Self {
+        Self {
+            width: 80,
+            height: 24,
+            colour: false,
+            limit_bytes: None,
+        }
+    }
+}
+
+impl RenderOptions {
+    /// The sequences that start and end a style (an SGR parameter); empty without colour.
+    fn style(&self, parameter: &str) -> (String, &'static str) {
+        if self.colour {
+            (format!("\u{1b}[{parameter}m"), "\u{1b}[0m")
+        } else {
+            (String::new(), "")
+        }
+    }
+}
+
+/// Takes the batches of an answer.
+pub trait Sink {
+    /// Takes one batch. Its columns are those that the sink was made with.
+    fn batch(&mut self, batch: &RecordBatch) -> Result<(), Error>;
+
+    /// Writes what is left. Call it once; a sink that is dropped instead leaves a partial output.
+    fn finish(&mut self) -> Result<(), Error>;
+
+    /// What was left out or changed, as sentences for people; complete after `finish`.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Makes the sink that writes answers of a shape in a format.
+pub fn sink<'a>(
+    shape: Shape,
+    columns: Vec<OutputColumn>,
+    format: Format,
+    options: RenderOptions,
+    out: Box<dyn Write + 'a>,
+) -> Result<Box<dyn Sink + 'a>, Error> {
+    format.check(&shape)?;
+    let out = BufWriter::with_capacity(BUFFER_BYTES, out);
+    rows(columns, format, options, out)
+}
+
+/// The sink for rows that are shown as they are.
+fn rows<'a, W: Write + 'a>(
+    columns: Vec<OutputColumn>,
+    format: Format,
+    options: RenderOptions,
+    out: W,
+) -> Result<Box<dyn Sink + 'a>, Error> {
+    Ok(match format {
+        Format::Csv => Box::new(Delimited::new(out, columns, Dialect::Commas)?),
+        Format::Tsv => Box::new(Delimited::new(out, columns, Dialect::Tabs)?),
+        _ => Box::new(table::Table::new(out, columns, options)),
+    })
+}
