@@ -88,6 +88,8 @@ pub enum TokenKind {
     Word(String),
     /// A quoted string, escapes done; never a flag.
     Quoted(String),
+    /// A quoted string whose `\xNN` escapes make bytes that are no UTF-8.
+    Bytes(Vec<u8>),
     /// A comparison operator.
     Op(CompareOp),
     /// One of `( ) [ ] { } : /` and other single reserved characters.

@@ -2,6 +2,20 @@
 //!
 //! Knows no field, no module and no engine: a stage is a name and its tokens. Parsing never fails
 //! and never panics: it yields a tree and diagnostics.
+//!
+//! [`macros::expand`], then [`parse`], then [`render()`] for what was found.
 
 pub mod ast;
 pub mod diagnostic;
+
+mod constraint;
+mod cursor;
+mod eval;
+mod lexer;
+mod parser;
+mod quote;
+
+pub use parser::parse;
+
+#[cfg(test)]
+mod tests;
