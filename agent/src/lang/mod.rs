@@ -7,6 +7,9 @@
 
 pub mod ast;
 pub mod diagnostic;
+pub mod macros;
+pub mod render;
+pub mod time;
 
 mod constraint;
 mod cursor;
@@ -16,6 +19,7 @@ mod parser;
 mod quote;
 
 pub use parser::parse;
+pub use render::render;
 
 #[cfg(test)]
 mod tests;
