@@ -1,0 +1,110 @@
+//! Inputs: files and spooled pipes, whole or in parts.
+
+use std::{ops::Range, path::PathBuf, sync::Arc};
+
+use super::{Error, FrameReader, reader::Format, source::Store, split};
+
+/// A capture to read: a file, or what came through a pipe. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Input {
+    name: Arc<str>,
+    store: Arc<Store>,
+    size: u64,
+}
+
+impl Input {
+    pub(super) fn from_path(path: PathBuf, size: u64) -> Self {
+        Self {
+            name: path.to_string_lossy().into(),
+            store: Arc::new(Store::Path(path)),
+            size,
+        }
+    }
+
+    pub(super) fn from_store(name: &str, store: Store, size: u64) -> Self {
+        Self {
+            name: name.into(),
+            store: Arc::new(store),
+            size,
+        }
+    }
+
+    /// An input that is in memory.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Self {
+        let size = bytes.len() as u64;
+        Self::from_store(name, Store::Memory(bytes), size)
+    }
+
+    /// Name for messages: the path as given, or `standard input`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Stored size in bytes, before decompression, as it was when the input was found.
+    pub fn size_bytes(&self) -> u64 {
+        self.size
+    }
+
+    /// Reads the whole input.
+    pub fn open(&self) -> Result<FrameReader, Error> {
+        FrameReader::open(&self.store, &self.name, u64::MAX)
+    }
+
+    /// Divides the input into at most `parts` parts of about the same size, whose frames one
+    /// after another are those of the whole input. One part where it cannot be divided: small,
+    /// compressed, or no place was found that is surely the start of a record.
+    pub fn split(&self, parts: usize) -> Result<Vec<Part>, Error> {
+        let starts = split::starts(self, parts)?;
+        let ends = starts.iter().skip(1).map(|(at, _)| *at);
+        let ends: Vec<u64> = ends.chain([u64::MAX]).collect();
+        let parts = starts.into_iter().zip(ends);
+        Ok(parts
+            .map(|((start, format), end)| Part {
+                input: self.clone(),
+                range: start..end,
+                format,
+            })
+            .collect())
+    }
+
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+}
+
+/// A range of an input that one reader reads.
+///
+/// Whether the range ends at the start of a record is certain only after it has been read: a
+/// file that is damaged or built to deceive can look as if a record started where none does. So
+/// each part's reader reads records as a reader of the whole would, and checks that it comes to
+/// stand exactly where the next part starts. If it does not, [`FrameReader::boundary_missed`]
+/// says so, and the input has to be read unsplit.
+#[derive(Clone, Debug)]
+pub struct Part {
+    input: Input,
+    /// Byte offsets; the end is `u64::MAX` for the last part.
+    range: Range<u64>,
+    /// What the start of the file said; `None` for the first part, which reads it itself.
+    format: Option<Format>,
+}
+
+impl Part {
+    /// The input that this is a part of.
+    pub fn input(&self) -> &Input {
+        &self.input
+    }
+
+    /// Byte offsets in the file; the last part ends at its end, however long that is by now.
+    pub fn range(&self) -> Range<u64> {
+        self.range.start..self.range.end.min(self.input.size.max(self.range.start))
+    }
+
+    /// Reads the part.
+    pub fn open(&self) -> Result<FrameReader, Error> {
+        let (store, name) = (&self.input.store, &self.input.name);
+        match &self.format {
+            None => FrameReader::open(store, name, self.range.end),
+            Some(format) => FrameReader::resume(store, name, self.range.clone(), format.clone()),
+        }
+    }
+}
