@@ -2,5 +2,27 @@
 //!
 //! Knows the language and the table of packet fields; knows no file, no thread and no engine.
 
+pub mod explain;
 pub mod functions;
 pub mod pipeline;
+pub mod registry;
+
+mod arguments;
+mod condense;
+mod fields;
+mod filter;
+mod modules;
+mod prune;
+mod report;
+mod resolve;
+mod scope;
+mod standin;
+
+pub use explain::explain;
+pub use report::nearest;
+pub use resolve::{check, resolve};
+
+use crate::lang::diagnostic::Diagnostic;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! Removes what nothing uses: columns, carried values, sorts whose order nobody sees.
+
+use std::collections::HashSet;
+
+use super::pipeline::{Aggregate, ColumnId, Expr, Op, Pipeline, Renderer, SortKey};
+
+/// The same pipeline without columns and sorts that do not change the answer. Ids stay as they are.
+pub(crate) fn prune(mut pipeline: Pipeline) -> Pipeline {
+    let mut live = Live::default();
+    live.renderer(&pipeline);
+    let mut order_matters = shows_order(&pipeline.renderer);
+    let mut kept = Vec::with_capacity(pipeline.ops.len());
+    for op in std::mem::take(&mut pipeline.ops).into_iter().rev() {
+        match op {
+            Op::Sort(_) if !order_matters => continue,
+            Op::Assign(mut columns) => {
+                live.assign(&mut columns);
+                if columns.is_empty() {
+                    continue;
+                }
+                kept.push(Op::Assign(columns));
+                continue;
+            }
+            Op::Aggregate(mut aggregate) => {
+                live.aggregate(&mut aggregate);
+                order_matters = false;
+                kept.push(Op::Aggregate(aggregate));
+                continue;
+            }
+            _ => {}
+        }
+        match &op {
+            Op::Filter(test) => live.expr(test),
+            Op::Distinct { keys, order, .. } => {
+                keys.iter().for_each(|key| live.expr(key));
+                live.order(order);
+                order_matters = false;
+            }
+            Op::Sort(keys) => {
+                live.order(keys);
+                order_matters = false;
+            }
+            Op::Limit { .. } => order_matters = true,
+            Op::LimitBy { keys, order, .. } => {
+                live.0.extend(keys);
+                live.order(order);
+                order_matters = false;
+            }
+            Op::Difference {
+                output,
+                value,
+                keys,
+                order,
+            } => {
+                if !live.0.contains(output) {
+                    continue;
+                }
+                live.0.insert(*value);
+                live.0.extend(keys);
+                live.order(order);
+                order_matters = false;
+            }
+            Op::Assign(_) | Op::Aggregate(_) => {}
+        }
+        kept.push(op);
+    }
+    kept.reverse();
+    pipeline.ops = kept;
+    pipeline
+        .source
+        .retain(|(column, _)| live.0.contains(column));
+    pipeline
+}
+
+/// Whether the order of entries is part of the answer.
+fn shows_order(renderer: &Renderer) -> bool {
+    match renderer {
+        Renderer::Text { .. }
+        | Renderer::Raw { .. }
+        | Renderer::Hex { .. }
+        | Renderer::Pcap { .. }
+        | Renderer::Numbercard { .. } => true,
+        Renderer::Table { merge, .. } => merge.is_none(),
+        Renderer::Chart { .. } | Renderer::Stackgraph { .. } | Renderer::Fdg { .. } => false,
+    }
+}
+
+/// The columns that a renderer reads.
+pub(crate) fn renderer_columns(renderer: &Renderer) -> Vec<ColumnId> {
+    match renderer {
+        Renderer::Text { data, time, .. } => vec![*data, *time],
+        Renderer::Raw { data, .. } | Renderer::Hex { data } => vec![*data],
+        Renderer::Pcap { columns } => columns.to_vec(),
+        Renderer::Table { columns, .. } => columns.clone(),
+        Renderer::Chart {
+            time, categories, ..
+        } => {
+            let mut columns = vec![*time];
+            for category in categories {
+                columns.push(category.value);
+                columns.extend(&category.keys);
+                columns.extend(category.branch.map(|(column, _)| column));
+            }
+            columns
+        }
+        Renderer::Stackgraph {
+            bar,
+            segment,
+            magnitude,
+        } => vec![*bar, *segment, *magnitude],
+        Renderer::Fdg {
+            source,
+            target,
+            weight,
+            source_group,
+            target_group,
+            ..
+        } => [
+            Some(*source),
+            Some(*target),
+            *weight,
+            *source_group,
+            *target_group,
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        Renderer::Numbercard { cards, keys, .. } => cards
+            .iter()
+            .map(|(column, _)| *column)
+            .chain(keys.iter().copied())
+            .collect(),
+    }
+}
+
+/// The columns that are used below the present operation.
+#[derive(Default)]
+struct Live(HashSet<ColumnId>);
+
+impl Live {
+    fn renderer(&mut self, pipeline: &Pipeline) {
+        for column in renderer_columns(&pipeline.renderer) {
+            self.0.insert(column);
+            // Merging needs the state of the aggregate that made the value.
+            let info = pipeline.columns.get(column.0 as usize);
+            if let Some(lineage) = info.and_then(|c| c.lineage.as_ref()) {
+                self.0.insert(lineage.origin);
+            }
+        }
+    }
+
+    fn expr(&mut self, expr: &Expr) {
+        match expr {
+            Expr::Column(column) => {
+                self.0.insert(*column);
+            }
+            Expr::Literal(_) | Expr::Null(_) => {}
+            Expr::And(parts)
+            | Expr::Or(parts)
+            | Expr::Coalesce(parts)
+            | Expr::Call(_, parts, _) => parts.iter().for_each(|part| self.expr(part)),
+            Expr::Not(inner)
+            | Expr::IsPresent(inner)
+            | Expr::InSubnet(inner, _)
+            | Expr::Cast(inner, _) => self.expr(inner),
+            Expr::Compare(_, left, right) | Expr::Arithmetic(_, left, right) => {
+                self.expr(left);
+                self.expr(right);
+            }
+            Expr::Case(cases, otherwise) => {
+                for (condition, value) in cases {
+                    self.expr(condition);
+                    self.expr(value);
+                }
+                self.expr(otherwise);
+            }
+        }
+    }
+
+    fn order(&mut self, order: &[SortKey]) {
+        order.iter().for_each(|key| self.expr(&key.expr));
+    }
+
+    fn assign(&mut self, columns: &mut Vec<(ColumnId, Expr)>) {
+        let mut kept = Vec::with_capacity(columns.len());
+        for (column, expr) in std::mem::take(columns).into_iter().rev() {
+            if self.0.contains(&column) {
+                self.expr(&expr);
+                kept.push((column, expr));
+            }
+        }
+        kept.reverse();
+        *columns = kept;
+    }
+
+    fn aggregate(&mut self, aggregate: &mut Aggregate) {
+        aggregate
+            .carried
+            .retain(|(output, _)| self.0.contains(output));
+        if aggregate.carried.is_empty() {
+            aggregate.input_sequence = None;
+        }
+        self.0.insert(aggregate.input_time);
+        self.0.extend(aggregate.input_sequence);
+        self.0
+            .extend(aggregate.carried.iter().map(|(_, input)| *input));
+        for branch in &mut aggregate.branches {
+            // A branch without keys is one row, which needs one operation to exist.
+            let keep_one = branch.keys.is_empty();
+            let mut index = 0;
+            branch.calls.retain(|call| {
+                index += 1;
+                self.0.contains(&call.output) || (keep_one && index == 1)
+            });
+            self.0.extend(branch.keys.iter().map(|(_, input)| *input));
+            for call in &branch.calls {
+                if let Some(value) = &call.value {
+                    self.expr(value);
+                }
+            }
+        }
+    }
+}
