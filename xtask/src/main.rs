@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod ebpf;
 
 use std::process::ExitCode;
 
@@ -15,7 +16,9 @@ const USAGE: &str = "usage: cargo xtask TASK
   bench gen [--packets N] [--out FILE]     write the synthetic capture and its true answer
   bench limit FILE                         answer the reference query by a bare loop over FILE
   bench query [--runs N] [--file FILE] [--program PATH] [--markdown]
-                                           measure the reference query side by side";
+                                           measure the reference query side by side
+  ebpf [--toolchain auto|debian|nightly]   rebuild agent-ebpf/flowsift-xdp.o from its sources
+  ebpf --check                             fail if that object is stale";
 
 fn main() -> ExitCode {
     match run(Args::from_env()) {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
 fn run(mut args: Args) -> Result<()> {
     match args.positional().as_deref() {
         Some("bench") => bench::run(args),
+        Some("ebpf") => ebpf::run(args),
         Some(other) => Err(format!("unknown task `{other}`\n{USAGE}").into()),
         None => Err(USAGE.into()),
     }

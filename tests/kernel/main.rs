@@ -1,0 +1,11 @@
+//! Tests of the kernel program on the running kernel: they need root and BPF.
+//!
+//! `cargo test -p flowsift --no-default-features --features capture --test kernel`. Where
+//! the kernel cannot be used, each test says SKIPPED and why; `FLOWSIFT_REQUIRE_KERNEL=1`
+//! makes that a failure.
+#![expect(clippy::unwrap_used, reason = "a panic is a test's failure")]
+
+mod captures;
+mod counters;
+mod support;
+mod wire;

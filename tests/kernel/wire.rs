@@ -1,0 +1,234 @@
+//! Real traffic over a veth pair, in a network namespace of its own.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use agent_common::event::marks;
+use agent_common::net::{PROTOCOL_TCP, PROTOCOL_UDP, map_ipv4};
+use agent_common::{Counter, TupleEvent};
+use aya::programs::XdpMode;
+
+use crate::support::{Kernel, skip};
+
+/// Set in the process that is alone in its namespace.
+const INSIDE: &str = "FLOWSIFT_INSIDE_NAMESPACE";
+
+const HERE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
+/// Nobody's address: what is sent there leaves through the veth and is not answered.
+const THERE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
+const HERE_V6: Ipv6Addr = Ipv6Addr::new(0xfd09, 0, 0, 0, 0, 0, 0, 1);
+const THERE_V6: Ipv6Addr = Ipv6Addr::new(0xfd09, 0, 0, 0, 0, 0, 0, 2);
+
+/// More than a page, so that frames of several buffers arrive (kernel 5.18).
+const MTU: u32 = 9000;
+
+#[test]
+fn frames_on_a_veth_become_records() {
+    if std::env::var_os(INSIDE).is_none() {
+        return repeat_in_namespace("wire::frames_on_a_veth_become_records");
+    }
+    let mut kernel = Kernel::load(1 << 20).expect("the outer process could load it");
+    set_up_veth();
+    let interface = index_of("fs0");
+    kernel
+        .program()
+        .attach("fs0", XdpMode::Driver)
+        .expect("attach natively to veth");
+    let ports = send_traffic();
+    let events = collect(&mut kernel, ports);
+
+    check_plain_datagrams(&events, ports);
+    check_fragments(&events, ports);
+    check_segment_and_ipv6(&events, ports);
+    assert!(events.iter().all(|event| event.interface == interface));
+    assert!(
+        events.is_sorted_by_key(|event| event.time_ns),
+        "one CPU at a time, one clock"
+    );
+
+    let seen = kernel.count(Counter::Seen);
+    let records = events.len() as u64 + kernel.drain().len() as u64;
+    assert_eq!(
+        seen,
+        kernel.count(Counter::Emitted) + kernel.count(Counter::RingFull)
+    );
+    assert!(seen >= records, "{seen} seen, {records} records");
+    drop(kernel);
+    assert!(
+        !ip_output(&["-o", "link", "show", "fs0"]).contains("xdp"),
+        "detached on drop"
+    );
+}
+
+/// Local ports of the sockets that sent.
+#[derive(Clone, Copy)]
+struct Ports {
+    udp: u16,
+    udp_v6: u16,
+}
+
+/// Three datagrams, one that needs three fragments, one over IPv6, and one SYN.
+fn send_traffic() -> Ports {
+    let udp = UdpSocket::bind((HERE, 0)).unwrap();
+    for _ in 0..3 {
+        assert_eq!(udp.send_to(b"hello", (THERE, 5353)).unwrap(), 5);
+    }
+    assert_eq!(udp.send_to(&[0; 20_000], (THERE, 6000)).unwrap(), 20_000);
+    let udp_v6 = UdpSocket::bind((HERE_V6, 0)).unwrap();
+    assert_eq!(udp_v6.send_to(b"hello", (THERE_V6, 53)).unwrap(), 5);
+    let there = SocketAddr::from((THERE, 443));
+    TcpStream::connect_timeout(&there, Duration::from_millis(100)).expect_err("nobody answers");
+    Ports {
+        udp: udp.local_addr().unwrap().port(),
+        udp_v6: udp_v6.local_addr().unwrap().port(),
+    }
+}
+
+/// Reads the ring until the last packet that was sent, the SYN, is there.
+fn collect(kernel: &mut Kernel, ports: Ports) -> Vec<TupleEvent> {
+    let start = Instant::now();
+    let mut events = Vec::new();
+    while start.elapsed() < Duration::from_secs(5) {
+        events.extend(kernel.drain());
+        let has = |protocol, port| {
+            events.iter().any(|event: &TupleEvent| {
+                event.protocol == protocol && event.ports().is_some_and(|(_, to)| to == port)
+            })
+        };
+        if has(PROTOCOL_TCP, 443) && has(PROTOCOL_UDP, 53) {
+            return events;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!(
+        "from ports {} and {} came only {events:#?}",
+        ports.udp, ports.udp_v6
+    );
+}
+
+fn check_plain_datagrams(events: &[TupleEvent], ports: Ports) {
+    let datagrams: Vec<_> = events
+        .iter()
+        .filter(|event| event.ports() == Some((ports.udp, 5353)))
+        .collect();
+    assert_eq!(datagrams.len(), 3);
+    for event in datagrams {
+        assert_eq!(event.source, map_ipv4(HERE.octets()));
+        assert_eq!(event.destination, map_ipv4(THERE.octets()));
+        assert_eq!(
+            (event.protocol, event.wire_len),
+            (PROTOCOL_UDP, 14 + 20 + 8 + 5)
+        );
+        assert_eq!((event.vlan_id(), event.tcp_flags), (None, 0));
+    }
+}
+
+fn check_fragments(events: &[TupleEvent], ports: Ports) {
+    let first: Vec<_> = events
+        .iter()
+        .filter(|event| event.ports() == Some((ports.udp, 6000)))
+        .collect();
+    assert_eq!(first.len(), 1);
+    // RFC 791: fragments carry a multiple of 8 bytes; of 8980 that is 8976.
+    assert!(first.iter().all(|event| event.wire_len == 14 + 20 + 8976));
+    let later: Vec<_> = events
+        .iter()
+        .filter(|event| event.is_marked(marks::FRAGMENT))
+        .collect();
+    let lengths: Vec<_> = later.iter().map(|event| event.wire_len).collect();
+    assert_eq!(lengths, [14 + 20 + 8976, 14 + 20 + 20_008 - 2 * 8976]);
+    for event in later {
+        assert_eq!((event.ports(), event.protocol), (None, PROTOCOL_UDP));
+        assert_eq!(event.destination, map_ipv4(THERE.octets()));
+    }
+}
+
+fn check_segment_and_ipv6(events: &[TupleEvent], ports: Ports) {
+    let syn = events
+        .iter()
+        .find(|event| event.protocol == PROTOCOL_TCP)
+        .unwrap();
+    assert_eq!((syn.tcp_flags & 0x3f, syn.destination_port), (0x02, 443));
+    let v6 = events
+        .iter()
+        .find(|event| event.ports() == Some((ports.udp_v6, 53)))
+        .unwrap();
+    assert_eq!(
+        (v6.source, v6.destination),
+        (HERE_V6.octets(), THERE_V6.octets())
+    );
+    assert_eq!((v6.protocol, v6.wire_len), (PROTOCOL_UDP, 14 + 40 + 8 + 5));
+}
+
+/// Runs one test of this binary again, alone in a new network namespace that ends with it.
+fn repeat_in_namespace(test: &str) {
+    if Kernel::load(4096).is_none() {
+        return;
+    }
+    for tool in ["unshare", "ip"] {
+        if Command::new(tool).arg("--help").output().is_err() {
+            return skip(&format!("{tool} is not installed"));
+        }
+    }
+    let output = Command::new("unshare")
+        .arg("--net")
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(
+        output.status.success() && stdout.contains("1 passed"),
+        "{stdout}\n{stderr}"
+    );
+}
+
+fn set_up_veth() {
+    let mtu = MTU.to_string();
+    ip(&[
+        "link", "add", "fs0", "mtu", &mtu, "type", "veth", "peer", "name", "fs1", "mtu", &mtu,
+    ]);
+    ip(&["link", "set", "fs0", "up"]);
+    ip(&["link", "set", "fs1", "up"]);
+    ip(&["address", "add", "10.9.0.1/24", "dev", "fs1"]);
+    ip(&["address", "add", "fd09::1/64", "dev", "fs1", "nodad"]);
+    for there in ["10.9.0.2", "fd09::2"] {
+        ip(&[
+            "neighbour",
+            "add",
+            there,
+            "lladdr",
+            "02:00:00:00:00:02",
+            "dev",
+            "fs1",
+            "nud",
+            "permanent",
+        ]);
+    }
+}
+
+/// The number before the name in `ip -o link`; sysfs would show another namespace's.
+fn index_of(interface: &str) -> u32 {
+    let line = ip_output(&["-o", "link", "show", interface]);
+    line.split(':')
+        .next()
+        .and_then(|index| index.trim().parse().ok())
+        .expect("an index")
+}
+
+fn ip(args: &[&str]) {
+    ip_output(args);
+}
+
+fn ip_output(args: &[&str]) -> String {
+    let output = Command::new("ip").args(args).output().unwrap();
+    assert!(
+        output.status.success(),
+        "ip {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
