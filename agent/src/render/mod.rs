@@ -3,11 +3,24 @@
 //! Knows record batches and column types; knows neither queries nor where batches came from.
 //! A sink is made for the shape of an answer and a format, is fed batches, and is finished.
 
+mod bars;
+mod bars_picture;
+mod braille;
+mod canvas;
+mod chart;
+mod columnar;
 mod delimited;
+mod entries;
 mod error;
 mod escape;
 mod format;
+mod json;
 mod layout;
+mod legend;
+mod page;
+mod palette;
+mod picture_legend;
+mod scale;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -20,9 +33,13 @@ use datafusion::arrow::array::RecordBatch;
 pub use error::Error;
 pub use format::{Format, suitable};
 
-use crate::shape::Shape;
+use crate::shape::{ChartShape, Shape};
 use crate::types::OutputColumn;
+use chart::{ChartRows, ChartSink};
+use columnar::{ArrowFile, ParquetFile};
 use delimited::{Delimited, Dialect};
+use entries::{Entries, HexRows, Mode};
+use json::{Frame, Json};
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -86,7 +103,58 @@ pub fn sink<'a>(
 ) -> Result<Box<dyn Sink + 'a>, Error> {
     format.check(&shape)?;
     let out = BufWriter::with_capacity(BUFFER_BYTES, out);
+    let mode = match shape {
+        Shape::Chart(shape) => return chart_sink(shape, columns, format, options, out),
+        Shape::Text => Mode::Text,
+        Shape::Raw => Mode::Raw,
+        Shape::Hex => Mode::Hex,
+        _ => return rows(columns, format, options, out),
+    };
+    if matches!(format, Format::Text | Format::Table) {
+        let entries = Entries::new(out, columns, mode, options.limit_bytes)?;
+        return Ok(Box::new(entries));
+    }
+    if mode == Mode::Hex {
+        let inner = rows(HexRows::<()>::columns(&columns), format, options, out)?;
+        return Ok(Box::new(HexRows::new(inner, columns)));
+    }
     rows(columns, format, options, out)
+}
+
+fn chart_sink<'a, W: Write + 'a>(
+    shape: ChartShape,
+    columns: Vec<OutputColumn>,
+    format: Format,
+    options: RenderOptions,
+    out: W,
+) -> Result<Box<dyn Sink + 'a>, Error> {
+    Ok(match format {
+        Format::Tsv | Format::Csv | Format::Json | Format::Ndjson => {
+            let inner = rows(
+                ChartRows::<()>::columns(&shape, &columns)?,
+                format,
+                options,
+                out,
+            )?;
+            Box::new(ChartRows::new(inner, shape, columns))
+        }
+        Format::Parquet | Format::Arrow => rows(columns, format, options, out)?,
+        _ => Box::new(ChartSink::new(out, shape, columns, format, options)?),
+    })
+}
+
+impl<S: Sink + ?Sized> Sink for Box<S> {
+    fn batch(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        (**self).batch(batch)
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        (**self).finish()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        (**self).notes()
+    }
 }
 
 /// The sink for rows that are shown as they are.
@@ -99,6 +167,10 @@ fn rows<'a, W: Write + 'a>(
     Ok(match format {
         Format::Csv => Box::new(Delimited::new(out, columns, Dialect::Commas)?),
         Format::Tsv => Box::new(Delimited::new(out, columns, Dialect::Tabs)?),
+        Format::Json => Box::new(Json::new(out, columns, Frame::Array)),
+        Format::Ndjson => Box::new(Json::new(out, columns, Frame::Lines)),
+        Format::Parquet => Box::new(ParquetFile::new(out, columns)?),
+        Format::Arrow => Box::new(ArrowFile::new(out, columns)?),
         _ => Box::new(table::Table::new(out, columns, options)),
     })
 }

@@ -168,3 +168,72 @@ impl<W: Write> Sink for Table<W> {
         Ok(self.out.flush()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
+
+    use crate::render::testing::Answer;
+    use crate::render::{Format, RenderOptions};
+    use crate::shape::Shape;
+    use crate::types::EvType;
+
+    fn answer(names: Vec<&str>, counts: Vec<i64>) -> Answer {
+        let names: ArrayRef = Arc::new(StringArray::from(names));
+        let counts: ArrayRef = Arc::new(Int64Array::from(counts));
+        Answer::new(
+            Shape::Rows,
+            vec![
+                ("name", EvType::String, names),
+                ("count", EvType::Int64, counts),
+            ],
+        )
+    }
+
+    #[test]
+    fn columns_are_aligned_and_controls_are_not_sent() {
+        let shown = answer(vec!["a", "\u{1b}[31m日本"], vec![5, 12345]);
+        assert_eq!(
+            shown.text(Format::Table, RenderOptions::default()),
+            "name       count\n\
+             ────────  ─────\n\
+             a             5\n\
+             .[31m日本  12345\n"
+        );
+    }
+
+    #[test]
+    fn long_text_gives_way_so_that_lines_fit() {
+        let shown = answer(vec![&"x".repeat(200), "short"], vec![1, 2]);
+        let options = RenderOptions {
+            width: 40,
+            ..RenderOptions::default()
+        };
+        for line in shown.text(Format::Table, options).lines() {
+            assert_eq!(line.chars().count(), 40, "{line}");
+        }
+    }
+
+    #[test]
+    fn rows_after_the_sample_keep_the_widths() {
+        let mut shown = answer(vec!["a"; 1000], vec![1; 1000]);
+        let late = answer(vec!["much longer"], vec![123_456_789_012_345]);
+        shown.batches.extend(late.batches);
+        let text = shown.text(Format::Table, RenderOptions::default());
+        let last = text.lines().last().unwrap();
+        assert_eq!(last, "muc…  123456789…");
+        assert_eq!(text.lines().count(), 1003);
+    }
+
+    #[test]
+    fn colour_is_only_on_the_header() {
+        let options = RenderOptions {
+            colour: true,
+            ..RenderOptions::default()
+        };
+        let text = answer(vec!["a"], vec![1]).text(Format::Table, options);
+        assert_eq!(text.matches('\u{1b}').count(), 4);
+    }
+}
