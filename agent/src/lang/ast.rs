@@ -117,6 +117,22 @@ pub enum CompareOp {
     Ge,
 }
 
+impl CompareOp {
+    /// As a query writes it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Eq => "==",
+            Self::Ne => "!=",
+            Self::Match => "~",
+            Self::NotMatch => "!~",
+            Self::Lt => "<",
+            Self::Le => "<=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+        }
+    }
+}
+
 /// An eval program: one expression is a filter, statements pass every entry unless they return
 /// false.
 #[derive(Clone, Debug, PartialEq)]

@@ -42,7 +42,9 @@ fn constraint(cursor: &mut Cursor<'_>) -> Option<Constraint> {
     cursor.skip_trivia();
     let equals = cursor.span_here();
     let operator = cursor.eat("=");
-    let Some(key) = key(&word).filter(|_| operator) else {
+    // A misspelt key needs the plain '='; otherwise a module of that name is compared.
+    let plain = cursor.peek() != Some('=');
+    let Some(key) = key(&word).filter(|key| operator && (plain || *key == word)) else {
         cursor.rewind(start);
         return None;
     };
@@ -65,6 +67,11 @@ fn constraint(cursor: &mut Cursor<'_>) -> Option<Constraint> {
         },
         values,
     })
+}
+
+/// Whether a word is a key of the language, which is no module's name.
+pub(super) fn is_key(word: &str) -> bool {
+    KEYS.iter().any(|key| key.eq_ignore_ascii_case(word))
 }
 
 /// The key that a word is or is meant to be.
@@ -93,12 +100,20 @@ fn values(cursor: &mut Cursor<'_>, key: &str, head: Span) -> Vec<Spanned<String>
         };
         let span = cursor.span_from(start);
         if value.is_empty() {
-            let after = if is_quoted { span } else { head };
+            let comma = cursor.peek() == Some(',');
+            let after = match (is_quoted, comma) {
+                (true, _) => span,
+                (false, true) => cursor.span_here(),
+                (false, false) => head,
+            };
             let what = if key == "tag" { "tag name" } else { "time" };
             cursor.report(
                 Diagnostic::error(after, format!("a {what} is expected after '{key}='"))
                     .with_hint(example(key)),
             );
+            if cursor.eat(",") {
+                continue;
+            }
             return values;
         }
         if key == "tag" {

@@ -32,9 +32,10 @@ impl Diagnostics {
         self.errors > 0
     }
 
-    /// The diagnostics, in the order of their places.
+    /// The diagnostics, in the order of their places. What was read twice is reported once.
     pub(super) fn into_sorted(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|d| (d.span.start, d.span.end));
+        self.found.dedup();
         self.found
     }
 }

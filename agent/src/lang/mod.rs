@@ -7,6 +7,7 @@
 
 pub mod ast;
 pub mod diagnostic;
+pub mod format;
 pub mod macros;
 pub mod render;
 pub mod time;
@@ -18,6 +19,7 @@ mod lexer;
 mod parser;
 mod quote;
 
+pub use format::format;
 pub use parser::parse;
 pub use render::render;
 

@@ -114,7 +114,8 @@ impl Parser<'_> {
             }
             return;
         }
-        if body.constraints.is_empty() && body.stages.is_empty() {
+        let empty = body.constraints.is_empty() && body.stages.is_empty();
+        if empty && !self.cursor.diagnostics.has_errors() {
             self.cursor.report(Diagnostic::error(
                 brace.to(close),
                 "the inner query is empty",
@@ -131,18 +132,21 @@ impl Parser<'_> {
 
     /// Constraints and stages up to the end of the text or of the inner query.
     fn body(&mut self) -> Body {
-        let constraints = constraint::constraints(&mut self.cursor, true);
         self.cursor.skip_trivia();
         let mut pipe = None;
         if self.cursor.peek() == Some('|') {
-            pipe = Some(self.pipe());
-            if constraints.is_empty() {
-                let span = pipe.unwrap_or_default();
-                self.cursor.report(Diagnostic::warning(
-                    span,
-                    "the '|' before the first stage is ignored",
-                ));
-            }
+            let span = self.pipe();
+            pipe = Some(span);
+            self.cursor.report(Diagnostic::warning(
+                span,
+                "the '|' before the first stage is ignored",
+            ));
+        }
+        let constraints = constraint::constraints(&mut self.cursor, true);
+        self.cursor.skip_trivia();
+        if !constraints.is_empty() {
+            let piped = self.cursor.peek() == Some('|');
+            pipe = piped.then(|| self.pipe());
         }
         let mut stages = Vec::new();
         loop {
@@ -259,6 +263,12 @@ impl Parser<'_> {
             };
             let program = eval::stage(&mut self.cursor, self.inner, span);
             return (name, StageArgs::Eval(program.unwrap_or(EMPTY_PROGRAM)));
+        }
+        if constraint::is_key(word) {
+            self.cursor.report(
+                Diagnostic::error(span, format!("'{word}' is a constraint, not a module"))
+                    .with_hint(format!("write '{word}=' and its value")),
+            );
         }
         let mut name = Spanned {
             value: word.to_owned(),

@@ -11,13 +11,13 @@ pub enum TimeError {
     Empty,
     /// No known form.
     #[error(
-        "'{0}' is no time: expected a duration such as -1h, a date such as 2026-01-31 or \
+        "'{0}' is not a time: expected a duration such as -1h, a date such as 2026-01-31 or \
          2026-01-31T12:00:00Z, seconds since 1970, now, or START, END or NOW plus or minus a duration"
     )]
     Time(String),
     /// No known form.
     #[error(
-        "'{0}' is no duration: expected numbers with units ns us ms s m h d w y, such as 1h30m"
+        "'{0}' is not a duration: expected numbers with units ns us ms s m h d w y, such as 1h30m"
     )]
     Duration(String),
     /// Beyond what 64 bits of nanoseconds hold (about 292 years).

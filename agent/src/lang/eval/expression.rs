@@ -11,6 +11,9 @@ const MAX_NESTING: usize = 64;
 /// whoever walks the tree does so recursively.
 const MAX_HEIGHT: usize = 512;
 
+/// Statements that look like calls.
+const STATEMENTS: [&str; 7] = ["if", "else", "for", "while", "switch", "return", "do"];
+
 /// What an operator makes.
 #[derive(Clone, Copy)]
 enum Infix {
@@ -143,7 +146,7 @@ impl<'t> Parser<'t> {
     pub(super) fn expected<T>(&mut self, what: &str) -> Option<T> {
         let span = self.here();
         let found = match self.peek() {
-            None => "the end".to_owned(),
+            None => "the end of the stage".to_owned(),
             Some(Kind::Op(text)) => format!("'{text}'"),
             Some(Kind::Ident(name)) => format!("'{name}'"),
             Some(Kind::Dollar(name)) => format!("'$({name})'"),
@@ -243,7 +246,9 @@ impl<'t> Parser<'t> {
             return self.postfix();
         };
         self.index += 1;
-        if let ("-", Some(literal)) = (*op, self.negative_literal(start)) {
+        if *op == "-"
+            && let Some(literal) = self.negative_literal(start)
+        {
             return Some(literal);
         }
         let operand = self.nested(Self::prefix)?;
@@ -323,6 +328,12 @@ impl<'t> Parser<'t> {
     fn named(&mut self, name: &str, span: Span) -> Option<Tree> {
         self.index += 1;
         if self.eat("(") {
+            if STATEMENTS.contains(&name) {
+                let message = format!("'{name}' is a statement and stands in no expression");
+                return self.fail(
+                    Diagnostic::error(span, message).with_hint("a choice of values is 'c ? a : b'"),
+                );
+            }
             let (arguments, height) = self.list(")")?;
             let whole = span.to(self.previous());
             let name = Spanned {

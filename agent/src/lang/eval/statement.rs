@@ -34,7 +34,7 @@ impl<'t> Parser<'t> {
             }
             Kind::Ident(word) if self.is_keyword(word) => return self.keyword(word, into),
             Kind::Ident(_) | Kind::Dollar(_) => into.push(self.assignment_or_expression()?),
-            _ => into.push(Statement::Expr(self.expression()?.expr)),
+            _ => into.push(set_enum(self.expression()?.expr)),
         }
         self.end_of_statement()
     }
@@ -108,21 +108,7 @@ impl<'t> Parser<'t> {
         if self.eat(";") || matches!(self.peek(), None | Some(Kind::Op("}"))) {
             return Some(());
         }
-        if self.at("=") {
-            return self.expected("an operator or ';'");
-        }
-        let previous = self.previous();
-        let after = Span {
-            start: previous.end,
-            end: previous.end,
-        };
-        if matches!(self.peek(), Some(Kind::Op(_))) {
-            return self.expected("an operator or ';'");
-        }
-        self.fail(
-            Diagnostic::error(after.to(self.here()), "an operator or ';' is expected here")
-                .with_hint("statements are separated by ';', conditions joined by '&&' or '||'"),
-        )
+        self.expected("an operator or ';'")
     }
 
     fn block(&mut self, into: &mut Vec<Statement>) -> Option<()> {

@@ -78,6 +78,8 @@ struct Lexer<'c, 'a> {
     tokens: Vec<EvalToken>,
     /// An error after which no tree is wanted.
     failed: bool,
+    /// A `||` outside brackets was met.
+    bare_or: bool,
 }
 
 impl<'c, 'a> Lexer<'c, 'a> {
@@ -88,6 +90,7 @@ impl<'c, 'a> Lexer<'c, 'a> {
             open: Vec::new(),
             tokens: Vec::new(),
             failed: false,
+            bare_or: false,
         }
     }
 
@@ -270,7 +273,7 @@ impl<'c, 'a> Lexer<'c, 'a> {
         let kind = number(text);
         match kind {
             None => self.fail(
-                Diagnostic::error(span, format!("'{text}' is no number")).with_hint(format!(
+                Diagnostic::error(span, format!("'{text}' is not a number")).with_hint(format!(
                     "addresses, durations and times are quoted: \"{text}\""
                 )),
             ),
@@ -299,7 +302,7 @@ impl<'c, 'a> Lexer<'c, 'a> {
             self.fail(
                 Diagnostic::error(
                     span,
-                    format!("'{text}{rest}' is no name of an enumerated value"),
+                    format!("'{text}{rest}' is not the name of an enumerated value"),
                 )
                 .with_hint(format!("a field is named by its last part: '{last}'")),
             );
@@ -313,10 +316,10 @@ impl<'c, 'a> Lexer<'c, 'a> {
         let Some(text) = OPERATORS.into_iter().find(|text| self.cursor.eat(text)) else {
             self.cursor.bump();
             let span = self.cursor.span_from(start);
-            self.fail(Diagnostic::error(span, format!("{c:?} is no operator")));
+            self.fail(Diagnostic::error(span, format!("{c:?} is not an operator")));
             return None;
         };
-        if text == "||" && outside {
+        if text == "||" && outside && !std::mem::replace(&mut self.bare_or, true) {
             let span = self.cursor.span_from(start);
             self.cursor.report(
                 Diagnostic::warning(

@@ -3,6 +3,10 @@
 use super::diagnostic::Severity;
 use super::parse;
 
+mod dump;
+mod golden;
+mod properties;
+
 /// Published queries: (number, warns, text).
 fn published() -> Vec<(u32, bool, &'static str)> {
     let lines = include_str!("testdata/queries.txt").lines();
