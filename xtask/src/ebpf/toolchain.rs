@@ -58,7 +58,7 @@ impl Toolchain {
         let mut cargo = self.cargo();
         cargo
             .args(["build", "--release", "--locked", "--target", TARGET])
-            .env("CARGO_ENCODED_RUSTFLAGS", flags(root)?)
+            .env("CARGO_ENCODED_RUSTFLAGS", flags(root, &self.sysroot()?)?)
             // What cargo tells the programs it runs would steer the inner cargo.
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_TARGET_DIR")
@@ -70,6 +70,20 @@ impl Toolchain {
             .join(TARGET)
             .join("release/flowsift-xdp");
         strip(&built)
+    }
+
+    /// Where the compiler keeps its library, and perhaps that one's sources.
+    fn sysroot(self) -> Result<PathBuf> {
+        let mut rustc = match self {
+            Self::Debian => Command::new(DEBIAN_RUSTC),
+            Self::Nightly => Command::new("rustup"),
+        };
+        if self == Self::Nightly {
+            rustc.args(["run", "nightly", "rustc"]);
+        }
+        let output = rustc.args(["--print", "sysroot"]).output();
+        let output = output.map_err(|e| format!("cannot start {rustc:?}: {e}"))?;
+        Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
     }
 
     fn cargo(self) -> Command {
@@ -95,7 +109,7 @@ impl Toolchain {
 
 /// Compiler flags, separated as cargo wants them (0x1f). Paths of this machine are replaced,
 /// so that they neither enter the object nor change it.
-fn flags(root: &Path) -> Result<OsString> {
+fn flags(root: &Path, sysroot: &Path) -> Result<OsString> {
     let mut flags: Vec<OsString> = ["-Clinker=bpf-linker", "-Clink-arg=--btf", "-Cdebuginfo=2"]
         .map(OsString::from)
         .into();
@@ -105,6 +119,7 @@ fn flags(root: &Path) -> Result<OsString> {
         flag.push(format!("={to}"));
         flags.push(flag);
     };
+    replace(sysroot, "rust");
     replace(root, "flowsift");
     // The last match wins: first the whole home, then each registry in it.
     let home = cargo_home()?;
