@@ -9,7 +9,7 @@ use crate::lang::{format, parse, render};
 /// Compares each case of a file of `testdata/` with what `check` makes of its query.
 fn golden(file: &str, check: impl Fn(&str) -> String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("src/lang/tests/testdata")
+        .join("src/lang/testdata")
         .join(file);
     let expected = std::fs::read_to_string(&path).unwrap();
     let mut found = String::new();

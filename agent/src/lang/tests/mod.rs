@@ -9,7 +9,7 @@ mod properties;
 
 /// Published queries: (number, warns, text).
 fn published() -> Vec<(u32, bool, &'static str)> {
-    let lines = include_str!("testdata/queries.txt").lines();
+    let lines = include_str!("../testdata/queries.txt").lines();
     lines
         .filter(|line| !line.starts_with('#'))
         .map(|line| {

@@ -144,6 +144,12 @@ fn deep_and_long_texts() {
         format!("eval {}x = 1;", "if (a) ".repeat(N)),
         format!("eval if (a) x = 1;{}", " else if (a) x = 1;".repeat(N)),
         format!("eval {}", "{".repeat(N)),
+        // Every level of precedence within every level of nesting: the deepest recursion.
+        format!(
+            "eval {}1{}",
+            "a || a && a | a ^ a & a == a < a << a + a * (".repeat(60),
+            ")".repeat(60)
+        ),
         format!("eval {}", "x = 1;".repeat(N)),
         format!("x {}", "[".repeat(N)),
         format!("x {}", "/*".repeat(N)),
