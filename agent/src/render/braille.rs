@@ -124,7 +124,7 @@ mod tests {
         grid.lines(&[(99, 99)], 3);
         let plain = |_: usize, text: &str| text.to_owned();
         assert_eq!(grid.line(0, ' ', plain), " ⢀A");
-        assert_eq!(grid.line(1, '.', plain), "⡠⠃.");
+        assert_eq!(grid.line(1, '.', plain), "⡰⠁.");
         assert_eq!(grid.line(9, ' ', plain), "");
     }
 }

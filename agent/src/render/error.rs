@@ -6,6 +6,7 @@ use datafusion::arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 
 use super::format::Format;
+use crate::capfile::write::WriteError;
 use crate::types::EvType;
 
 /// Why an answer could not be shown.
@@ -56,6 +57,9 @@ pub enum Error {
     /// Parquet refused.
     #[error("cannot write parquet: {0}")]
     Parquet(ParquetError),
+    /// A capture file could not be written.
+    #[error(transparent)]
+    Capture(WriteError),
     /// The plot could not be drawn.
     #[error("cannot draw the {what}: {reason}")]
     Draw {
@@ -91,6 +95,15 @@ impl From<ArrowError> for Error {
         match error {
             ArrowError::IoError(_, io) => Self::Write(io),
             other => Self::Arrow(other),
+        }
+    }
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Output(io) => Self::Write(io),
+            other => Self::Capture(other),
         }
     }
 }

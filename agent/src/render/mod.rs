@@ -7,6 +7,7 @@ mod bars;
 mod bars_picture;
 mod braille;
 mod canvas;
+mod cards;
 mod chart;
 mod columnar;
 mod delimited;
@@ -14,13 +15,16 @@ mod entries;
 mod error;
 mod escape;
 mod format;
+mod graph;
 mod json;
 mod layout;
 mod legend;
 mod page;
 mod palette;
+mod pcap;
 mod picture_legend;
 mod scale;
+mod stackgraph;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -105,6 +109,19 @@ pub fn sink<'a>(
     let out = BufWriter::with_capacity(BUFFER_BYTES, out);
     let mode = match shape {
         Shape::Chart(shape) => return chart_sink(shape, columns, format, options, out),
+        Shape::Pcap if format == Format::Pcap => {
+            return Ok(Box::new(pcap::Pcap::new(out, columns)?));
+        }
+        Shape::Stackgraph if is_drawn(format) => {
+            let sink = stackgraph::Stackgraph::new(out, columns, format, options)?;
+            return Ok(Box::new(sink));
+        }
+        Shape::Fdg if is_drawn(format) || format == Format::Json => {
+            return Ok(Box::new(graph::Graph::new(out, columns, format, options)?));
+        }
+        Shape::Numbercard { keys, .. } if is_drawn(format) => {
+            return Ok(Box::new(cards::Cards::new(out, columns, keys, options)?));
+        }
         Shape::Text => Mode::Text,
         Shape::Raw => Mode::Raw,
         Shape::Hex => Mode::Hex,
@@ -121,6 +138,14 @@ pub fn sink<'a>(
     rows(columns, format, options, out)
 }
 
+/// Whether the format is a drawing rather than rows.
+fn is_drawn(format: Format) -> bool {
+    matches!(
+        format,
+        Format::Table | Format::Text | Format::Svg | Format::Png | Format::Html | Format::Dot
+    )
+}
+
 fn chart_sink<'a, W: Write + 'a>(
     shape: ChartShape,
     columns: Vec<OutputColumn>,
@@ -129,7 +154,9 @@ fn chart_sink<'a, W: Write + 'a>(
     out: W,
 ) -> Result<Box<dyn Sink + 'a>, Error> {
     Ok(match format {
-        Format::Tsv | Format::Csv | Format::Json | Format::Ndjson => {
+        _ if is_drawn(format) => Box::new(ChartSink::new(out, shape, columns, format, options)?),
+        Format::Parquet | Format::Arrow => rows(columns, format, options, out)?,
+        _ => {
             let inner = rows(
                 ChartRows::<()>::columns(&shape, &columns)?,
                 format,
@@ -138,8 +165,6 @@ fn chart_sink<'a, W: Write + 'a>(
             )?;
             Box::new(ChartRows::new(inner, shape, columns))
         }
-        Format::Parquet | Format::Arrow => rows(columns, format, options, out)?,
-        _ => Box::new(ChartSink::new(out, shape, columns, format, options)?),
     })
 }
 

@@ -198,8 +198,8 @@ mod tests {
         assert_eq!(
             shown.text(Format::Table, RenderOptions::default()),
             "name       count\n\
-             ────────  ─────\n\
-             a             5\n\
+             ─────────  ─────\n\
+             a              5\n\
              .[31m日本  12345\n"
         );
     }

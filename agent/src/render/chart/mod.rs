@@ -3,6 +3,8 @@
 mod picture;
 mod rows;
 mod terminal;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io::Write;
