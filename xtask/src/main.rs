@@ -15,8 +15,9 @@ const USAGE: &str = "usage: cargo xtask TASK
 
   bench gen [--packets N] [--out FILE]     write the synthetic capture and its true answer
   bench limit FILE                         answer the reference query by a bare loop over FILE
-  bench query [--runs N] [--file FILE] [--program PATH] [--markdown]
+  bench [query] [--runs N] [--file FILE] [--program PATH] [--ours] [--markdown]
                                            measure the reference query side by side
+                                           (--ours: only flowsift and the limit)
   ebpf [--toolchain auto|debian|nightly]   rebuild agent-ebpf/flowsift-xdp.o from its sources
   ebpf --check                             fail if that object is stale";
 

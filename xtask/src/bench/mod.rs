@@ -27,8 +27,8 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     match args.positional().as_deref() {
         Some("gen") => run_generate(args),
         Some("limit") => run_limit(args),
-        Some("query") => query::run(args),
-        _ => Err("bench needs one of: gen, limit, query".into()),
+        None | Some("query") => query::run(args),
+        Some(other) => Err(format!("bench {other}: one of gen, limit, query").into()),
     }
 }
 

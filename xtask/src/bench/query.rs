@@ -18,13 +18,14 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     let file = args.value("--file", PathBuf::from(DEFAULT_FILE))?;
     let program = args.value("--program", PathBuf::from("target/release/flowsift"))?;
     let markdown = args.flag("--markdown");
+    let ours = args.flag("--ours");
     args.finish()?;
     if !program.is_file() {
         let missing = program.display();
         return Err(format!("{missing} is missing: `cargo build --release` first").into());
     }
     let bench = Bench::prepare(file, program)?;
-    let lines = bench.measure(runs)?;
+    let lines = bench.measure(runs, if ours { &[] } else { &PEERS })?;
     let small = bench.small_answer(runs)?;
     let parse = bench.parse(runs);
     let report = Report {
@@ -90,7 +91,7 @@ impl Bench {
     }
 
     /// Round after round, so that a slow spell of the machine meets all alike.
-    fn measure(&self, rounds: usize) -> Result<Vec<Line>> {
+    fn measure(&self, rounds: usize, peers: &[Peer]) -> Result<Vec<Line>> {
         let ours = ["flowsift", "limit loop"];
         let mut contestants: Vec<_> = ours
             .map(|name| Contestant {
@@ -100,7 +101,7 @@ impl Bench {
             })
             .into();
         contestants.extend(
-            PEERS
+            peers
                 .iter()
                 .filter(|peer| is_ready(peer))
                 .map(|peer| Contestant {
@@ -115,7 +116,13 @@ impl Bench {
                     continue;
                 }
                 eprintln!("round {} of {rounds}: {}", round + 1, contestant.name);
-                contestant.runs.push(self.run_once(contestant)?);
+                match self.run_once(contestant) {
+                    Ok(run) => contestant.runs.push(run),
+                    Err(error) if contestant.peer.is_some() => {
+                        eprintln!("{} could not run: {error}", contestant.name);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         contestants

@@ -93,7 +93,7 @@ impl Report {
     fn remarks(&self) -> String {
         let mut text = format!(
             "Capture of {} bytes in the page cache; medians of up to {} interleaved runs; \
-             peak memory of the largest process.\n\
+             peak memory of the largest process (a mapped file counts, as in the limit loop).\n\
              flowsift, start to answer on 100 packets: {:.1} ms\n",
             self.bytes,
             self.runs,
