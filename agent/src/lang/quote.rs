@@ -96,6 +96,7 @@ fn escape(cursor: &mut Cursor<'_>, bytes: &mut Vec<u8>) {
         'x' => return numeric(cursor, bytes, start, 2),
         'u' => return numeric(cursor, bytes, start, 4),
         'U' => return numeric(cursor, bytes, start, 8),
+        '0'..='3' => return octal(cursor, bytes, start),
         _ => {
             let span = cursor.span_from(start);
             bytes.extend_from_slice(cursor.slice(span).as_bytes());
@@ -128,11 +129,64 @@ fn numeric(cursor: &mut Cursor<'_>, bytes: &mut Vec<u8>, start: usize, digits: u
     }
 }
 
+/// `\NNN` is a byte in octal, always of three digits.
+fn octal(cursor: &mut Cursor<'_>, bytes: &mut Vec<u8>, start: usize) {
+    let digits = cursor.text().get(start + 1..start + 4);
+    match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+        Some(value) => {
+            cursor.eat_digits(2);
+            bytes.push(value);
+        }
+        None => {
+            let span = cursor.span_from(start);
+            bytes.extend_from_slice(cursor.slice(span).as_bytes());
+        }
+    }
+}
+
 impl Cursor<'_> {
     /// Takes so many ASCII characters.
     fn eat_digits(&mut self, count: usize) {
         for _ in 0..count {
             self.bump();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings() {
+        for (text, expected, rest) in [
+            (r#""plain" rest"#, "plain".as_bytes(), " rest"),
+            (r#""a\n\t\\\"\'b""#, b"a\n\t\\\"'b", ""),
+            (r#""\a\f\r\v""#, b"\x07\x0c\r\x0b", ""),
+            (r#""\x41\xd8\xff""#, b"A\xd8\xff", ""),
+            (r#""\u00e9\U0001F600""#, "\u{e9}\u{1f600}".as_bytes(), ""),
+            (r#""\101\377\12x\0""#, b"A\xff\\12x\\0", ""),
+            (r#""\s\/\d\x{1F}\xg\ud800""#, br"\s\/\d\x{1F}\xg\ud800", ""),
+            ("`raw \\n \"`;", br#"raw \n ""#, ";"),
+            ("\u{201c}a\u{201d}b\"", b"a", "b\""),
+            ("\u{201c}a\"b", b"a", "b"),
+            ("\"\u{201d}\"", "\u{201d}".as_bytes(), ""),
+        ] {
+            let mut cursor = Cursor::new(text);
+            let found = quoted(&mut cursor);
+            assert_eq!(found, expected, "{text}");
+            assert_eq!(cursor.rest(), rest, "{text}");
+            assert!(!cursor.diagnostics.has_errors(), "{text}");
+        }
+    }
+
+    #[test]
+    fn unterminated_strings_take_the_rest() {
+        for text in ["\"abc", "`abc", "\u{201c}abc", "\"abc\\", "\"abc\\\"", "\""] {
+            let mut cursor = Cursor::new(text);
+            quoted(&mut cursor);
+            assert_eq!(cursor.rest(), "", "{text}");
+            assert!(cursor.diagnostics.has_errors(), "{text}");
         }
     }
 }
