@@ -199,3 +199,65 @@ fn rows<'a, W: Write + 'a>(
         _ => Box::new(table::Table::new(out, columns, options)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::testing::SAMPLE_ROWS;
+    use super::*;
+
+    /// An output that fails after so many bytes.
+    struct Failing(usize, io::ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0 == 0 {
+                return Err(self.1.into());
+            }
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_told_from_other_failures() {
+        for format in suitable(&Shape::Rows) {
+            for (kind, quiet) in [
+                (io::ErrorKind::BrokenPipe, true),
+                (io::ErrorKind::StorageFull, false),
+            ] {
+                let run = || {
+                    let answer = SAMPLE_ROWS();
+                    let out = Box::new(Failing(20, kind));
+                    let options = RenderOptions::default();
+                    let mut sink = sink(answer.shape, answer.columns, *format, options, out)?;
+                    for batch in &answer.batches {
+                        sink.batch(batch)?;
+                    }
+                    sink.finish()
+                };
+                let error = run().unwrap_err();
+                assert_eq!(error.is_broken_pipe(), quiet, "{format}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_of_other_columns_is_refused() {
+        let answer = SAMPLE_ROWS();
+        let columns = answer.columns[..2].to_vec();
+        let out = Box::new(io::sink());
+        let options = RenderOptions::default();
+        let mut sink = sink(Shape::Rows, columns, Format::Tsv, options, out).unwrap();
+        assert_eq!(
+            sink.batch(&answer.batches[0]).unwrap_err().to_string(),
+            "cannot show rows of 11 columns, it needs as many as it was announced with"
+        );
+    }
+}
