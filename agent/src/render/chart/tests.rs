@@ -199,6 +199,23 @@ fn one_bin_is_bars_and_none_a_sentence() {
 }
 
 #[test]
+fn durations_are_drawn_in_seconds() {
+    let rows: [Row<'_>; 2] = [
+        (0, "gap", false, None, 1_500_000_000),
+        (1, "gap", false, None, 500_000_000),
+    ];
+    let mut answer = chart(2, &["gap"], &rows);
+    answer.columns[4].ty = EvType::Duration;
+    let text = answer.text(Format::Table, size(80, 16));
+    assert!(text.starts_with("gap in seconds, "), "{text}");
+    assert!(
+        text.contains("\n2.0 ┤") || text.contains("\n1.5 ┤"),
+        "{text}"
+    );
+    assert!(text.ends_with("\nA (none)  2s\n"), "{text}");
+}
+
+#[test]
 fn colour_changes_nothing_but_colour() {
     let plain = SAMPLE().text(Format::Table, size(80, 24));
     let options = RenderOptions {
