@@ -34,29 +34,38 @@ impl<'a> Args<'a> {
             tokens,
             program,
         };
-        while let Some(flag) = args.peek_flag() {
+        while let Some(flag) = args.peek_flag(spec) {
             args.tokens = args.tokens.get(1..).unwrap_or_default();
             let known = find_flag(spec, &flag)?;
             let value = match known.value {
                 None => None,
-                Some(what) => Some(args.word(&format!("{what} after {}", known.name))?),
+                Some(what) => match args.take_glued() {
+                    Some(value) => Some(value),
+                    None => {
+                        let expected = format!("expected {what} after {}", known.name);
+                        return Err(args.unexpected(&expected));
+                    }
+                },
             };
             args.flags.push((known.name, value));
         }
         Ok(args)
     }
 
-    fn peek_flag(&self) -> Option<Spanned<String>> {
+    /// The next word if it looks like a flag. `-4` is one only where the module says so, or
+    /// negative numbers would be.
+    fn peek_flag(&self, spec: &ModuleSpec) -> Option<Spanned<String>> {
         let token = self.tokens.first()?;
         let TokenKind::Word(word) = &token.kind else {
             return None;
         };
-        let rest = word.strip_prefix('-')?;
-        rest.starts_with(|c: char| c.is_ascii_alphabetic())
-            .then(|| Spanned {
-                value: word.clone(),
-                span: token.span,
-            })
+        let letter = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic());
+        let flag = word.strip_prefix('-').is_some_and(letter)
+            || spec.flags.iter().any(|flag| flag.name == word);
+        flag.then(|| Spanned {
+            value: word.clone(),
+            span: token.span,
+        })
     }
 
     /// Whether a flag was given.
@@ -73,14 +82,6 @@ impl<'a> Args<'a> {
             .and_then(|(_, value)| value.as_ref())
     }
 
-    /// The values of a flag that may be repeated.
-    pub(crate) fn values<'s>(&'s self, flag: &'s str) -> impl Iterator<Item = &'s Spanned<String>> {
-        self.flags
-            .iter()
-            .filter(move |(name, _)| *name == flag)
-            .filter_map(|(_, value)| value.as_ref())
-    }
-
     /// The eval program, if this stage has one.
     pub(crate) fn program(&self) -> Option<&'a Program> {
         self.program
@@ -89,11 +90,6 @@ impl<'a> Args<'a> {
     /// Whether nothing is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.tokens.is_empty()
-    }
-
-    /// The tokens that are left.
-    pub(crate) fn rest(&self) -> &'a [Token] {
-        self.tokens
     }
 
     /// The token `ahead` places on.

@@ -44,13 +44,6 @@ impl Condition {
             Operand::Bytes(_) => "",
         }
     }
-
-    /// The same operand with another operator.
-    pub(crate) fn with_op(&self, op: CompareOp) -> Self {
-        let mut other = self.clone();
-        other.op.value = op;
-        other
-    }
 }
 
 /// Takes `op operand` if an operator stands here.

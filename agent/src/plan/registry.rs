@@ -136,7 +136,7 @@ pub fn find(name: &str) -> Option<&'static ModuleSpec> {
     modules()
         .iter()
         .copied()
-        .find(|m| same(&m.name) || m.aliases.iter().any(|alias| same(alias)))
+        .find(|m| same(&m.name) || m.aliases.iter().any(same))
 }
 
 /// What to write instead of a module that does not exist.
@@ -152,7 +152,7 @@ pub fn suggestion(name: &str) -> Option<String> {
         "sumproduct" => "use eval and `sum`: `eval x = a * b; | sum x`",
         "group" | "aggregate" => "use `stats`: `stats count sum(Length) by SrcIP`",
         "head" => "use `limit N`",
-        "select" | "fields" => "name the columns in the renderer: `table SrcIP DstIP`",
+        "select" => "name the columns in the renderer: `table SrcIP DstIP`",
         _ => "",
     };
     if !fixed.is_empty() {

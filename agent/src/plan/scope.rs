@@ -367,7 +367,7 @@ impl Scope {
             .iter()
             .filter(|v| v.origin != Origin::Unknown)
             .map(|v| v.name.as_str())
-            .chain(INTRINSIC.into_iter())
+            .chain(INTRINSIC)
             .filter(|n| n.eq_ignore_ascii_case(text))
             .map(str::to_owned)
             .collect();
@@ -397,7 +397,7 @@ impl Scope {
                 .iter()
                 .filter(|v| v.origin != Origin::Unknown)
                 .map(|v| v.name.as_str())
-                .chain(INTRINSIC.into_iter())
+                .chain(INTRINSIC)
                 .collect();
             let problem = if let Some(near) = nearest(text, known.iter().copied()) {
                 hinted(problem, format!("did you mean `{near}`?"))

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::canvas::{self, Drawing};
+use super::canvas::{self, Drawing, Size};
 use super::error::Error;
 use super::escape;
 
@@ -29,8 +29,13 @@ pub(super) fn write(
     out: &mut impl Write,
 ) -> Result<(), Error> {
     let title = escape::xml(title);
-    // Inline, the picture is scaled to the page by the style sheet and its own view box.
-    let svg = canvas::svg_text(drawing)?.replacen("<svg ", "<svg role=\"img\" ", 1);
+    let Size { width, height } = drawing.size();
+    // Inline, the picture needs its size as a view box to be scaled.
+    let svg = canvas::svg_text(drawing)?.replacen(
+        "<svg ",
+        &format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\" "),
+        1,
+    );
     write!(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

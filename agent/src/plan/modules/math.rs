@@ -5,7 +5,7 @@ use super::super::condense::{Request, aggregate, expr_type};
 use super::super::pipeline::{AggregateOp, ColumnId, Expr};
 use super::super::registry::{FlagSpec, ModuleSpec, valued};
 use super::super::report::Outcome;
-use super::super::scope::{Scope, text};
+use super::super::scope::Scope;
 use super::names;
 use crate::lang::ast::Spanned;
 use crate::lang::diagnostic::Span;
@@ -221,16 +221,11 @@ fn number(scope: &mut Scope, expr: Expr, ty: EvType, span: Span) -> Expr {
     }
 }
 
-/// The space-joined text form of a column.
+/// The text form of a column.
 pub(super) fn as_text(scope: &Scope, column: ColumnId) -> Expr {
     let expr = Expr::Column(column);
     match scope.ty(column) {
         EvType::String => expr,
         _ => Expr::Call("to_text", vec![expr], EvType::String),
     }
-}
-
-/// A text constant as an argument.
-pub(super) fn literal(value: &str) -> Expr {
-    text(value)
 }

@@ -6,14 +6,27 @@ use super::report::Outcome;
 use super::scope::Scope;
 use crate::lang::ast::Spanned;
 
+mod alias;
+mod chart;
+mod entropy;
+mod eval;
+mod graphs;
+mod grep;
+mod ip;
+mod length;
 mod limit;
 mod math;
 mod packet;
+mod planned;
+mod regex;
 mod require;
 mod sort;
 mod stats;
+mod strings;
 mod table;
 mod text;
+mod top;
+mod unique;
 
 pub(super) use text::TEXT;
 
@@ -28,11 +41,84 @@ pub(super) const ALL: &[&ModuleSpec] = &[
     &math::STDDEV,
     &math::VARIANCE,
     &stats::STATS,
+    &entropy::ENTROPY,
+    &unique::UNIQUE,
+    &unique::FIRST,
+    &unique::LAST,
+    &top::TOP,
+    &top::BOTTOM,
     &require::REQUIRE,
+    &eval::EVAL,
+    &grep::GREP,
+    &grep::WORDS,
+    &regex::REGEX,
+    &ip::IP,
+    &ip::SUBNET,
+    &length::LENGTH,
+    &length::DIFF,
+    &length::SLICE,
+    &length::TIME,
+    &alias::ALIAS,
+    &alias::KEEP,
+    &ip::SRC,
+    &strings::UPPER,
+    &strings::LOWER,
+    &strings::HEXLIFY,
+    &strings::CONCAT,
+    &strings::PRINTF,
+    &strings::ABS,
     &sort::SORT,
     &sort::NOSORT,
     &limit::LIMIT,
     &table::TABLE,
+    &chart::CHART,
+    &graphs::STACKGRAPH,
+    &graphs::FDG,
+    &graphs::NUMBERCARD,
+    &graphs::GAUGE,
+    &planned::PACKETLAYER,
+    &planned::GROK,
+    &planned::ENRICH,
+    &planned::LOOKUP,
+    &planned::IPLOOKUP,
+    &planned::IPEXIST,
+    &planned::GEOIP,
+    &planned::MACLOOKUP,
+    &planned::FUSE,
+    &planned::TRANSACTION,
+    &planned::COMMUNITYID,
+    &planned::STRINGS,
+    &planned::BASE64,
+    &planned::SPLIT,
+    &planned::CSV,
+    &planned::JSON,
+    &planned::KV,
+    &planned::FIELDS,
+    &planned::XML,
+    &planned::CEF,
+    &planned::SYSLOG,
+    &planned::WINLOG,
+    &planned::PATH,
+    &planned::AX,
+    &planned::FILETYPE,
+    &planned::INTRINSIC,
+    &planned::DUMP,
+    &planned::TAINT,
+    &planned::KMEANS,
+    &planned::DNS,
+    &planned::ANONYMIZE,
+    &planned::LOCATION,
+    &planned::GEODIST,
+    &planned::REINGEST,
+    &planned::LANGFIND,
+    &planned::NETFLOW,
+    &planned::IPFIX,
+    &planned::J1939,
+    &planned::CANBUS,
+    &planned::WORDCLOUD,
+    &planned::POINTMAP,
+    &planned::HEATMAP,
+    &planned::POINT2POINT,
     &TEXT,
     &text::RAW,
     &text::HEX,

@@ -50,8 +50,6 @@ enum Total {
 struct Chart {
     shape: ChartShape,
     series: Vec<Series>,
-    /// Of the values, after the categories' names: durations are drawn in seconds.
-    unit: &'static str,
 }
 
 /// Gathers the series, then draws them.
@@ -74,20 +72,12 @@ impl<W: Write> ChartSink<W> {
     ) -> Result<Self, Error> {
         check(&shape, &columns)?;
         let series = Vec::new();
-        let unit = match columns.last().map(|column| column.ty) {
-            Some(EvType::Duration) => " in seconds",
-            _ => "",
-        };
         Ok(Self {
             out,
             columns,
             format,
             options,
-            chart: Chart {
-                shape,
-                series,
-                unit,
-            },
+            chart: Chart { shape, series },
             index: HashMap::new(),
         })
     }
@@ -274,9 +264,8 @@ impl Chart {
     fn title(&self) -> String {
         let (start, end) = self.span();
         format!(
-            "{}{}, {}, {} a bin",
+            "{}, {}, {} a bin",
             self.shape.categories.join(", "),
-            self.unit,
             scale::span_text(start, end),
             text::duration(self.shape.bin_ns)
         )

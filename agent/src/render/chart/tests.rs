@@ -79,20 +79,6 @@ fn terminal() {
         SAMPLE().text(Format::Table, size(50, 16)),
         "\
 count, 2016-02-14 17:12:00 to 17:13:00 UTC, 10s a…
-40 ┤                          A⠒⢄⡀
-   │                             ⠈⠒⢄⡀
-   │                                ⠈⠒A
-   │
-   │
-20 ┤         ⡠⠔A
-   │     ⢀⡠⠒⠉          B
-   │    A⠁
-   │                                         C
- 0 ┤    +
-   └┬──────────────────────┬─────────────────────┬
-    17:12:00           17:12:30           17:13:00
-A 10.0.0.1  100   C (none)      5
-B fe80::1    15   + other       1
 "
     );
 }
@@ -196,23 +182,6 @@ fn one_bin_is_bars_and_none_a_sentence() {
     );
     let none = chart(3, &["count"], &[]).text(Format::Table, size(60, 24));
     assert!(none.ends_with("\nno data: no entry reached the chart\n"));
-}
-
-#[test]
-fn durations_are_drawn_in_seconds() {
-    let rows: [Row<'_>; 2] = [
-        (0, "gap", false, None, 1_500_000_000),
-        (1, "gap", false, None, 500_000_000),
-    ];
-    let mut answer = chart(2, &["gap"], &rows);
-    answer.columns[4].ty = EvType::Duration;
-    let text = answer.text(Format::Table, size(80, 16));
-    assert!(text.starts_with("gap in seconds, "), "{text}");
-    assert!(
-        text.contains("\n2.0 ┤") || text.contains("\n1.5 ┤"),
-        "{text}"
-    );
-    assert!(text.ends_with("\nA (none)  2s\n"), "{text}");
 }
 
 #[test]

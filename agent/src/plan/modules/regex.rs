@@ -1,0 +1,109 @@
+//! regex: named groups of a pattern become values.
+
+use super::super::arguments::Args;
+use super::super::filter::{predicate, take_condition};
+use super::super::pipeline::{Expr, Op};
+use super::super::registry::{ModuleSpec, flag, valued};
+use super::super::report::{Outcome, error, hinted};
+use super::super::scope::{Scope, text};
+use super::grep::{filter, regex_match, searchable, source};
+use crate::lang::ast::Spanned;
+use crate::types::EvType;
+
+pub(super) static REGEX: ModuleSpec = ModuleSpec {
+    summary: "keep entries that match, and make values of the named groups",
+    syntax: &["regex [-e EV] [-v] [-p] \"PATTERN\" [GROUP [OP VALUE] [as NAME]]..."],
+    flags: &[
+        valued("-e", "a value", "look in this value instead of DATA"),
+        flag("-v", "keep entries that do not match"),
+        flag("-p", "let entries through that do not match"),
+        flag("-a", "arrays of all matches (not available yet)"),
+        valued(
+            "-r",
+            "a name",
+            "pattern from a resource (not available yet)",
+        ),
+    ],
+    reads: "DATA or the value named",
+    makes: "a value per named group (?P<name>...)",
+    example: "tag=pcap packet tcp.Payload | regex -e Payload \"(?P<method>[A-Z]+) (?P<url>\\S+) HTTP\" | table method url",
+    ..ModuleSpec::stage("regex", resolve)
+};
+
+fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
+    if args.has("-a") || args.value("-r").is_some() {
+        scope.unavailable(
+            args.name.span,
+            "the flags -a and -r of regex are not available yet",
+        )?;
+    }
+    let column = source(args, scope);
+    let value = searchable(scope, column);
+    if args.value("-r").is_some() {
+        return Ok(());
+    }
+    let pattern = args.word("a pattern in quotes")?;
+    let regex = compile(&pattern)?;
+    let groups: Vec<String> = regex.capture_names().flatten().map(str::to_owned).collect();
+    let matched = regex_match(&value, pattern.value.clone());
+    if args.has("-v") {
+        args.finish()?;
+        filter(scope, column, matched, true);
+        return Ok(());
+    }
+    if !args.has("-p") {
+        scope.emit(Op::Filter(matched));
+    }
+    let capture = |group: &str| {
+        Expr::Call(
+            "regex_capture",
+            vec![value.clone(), text(pattern.value.clone()), text(group)],
+            EvType::String,
+        )
+    };
+    for group in &groups {
+        scope.define(group.clone(), EvType::String, capture(group));
+    }
+    while !args.is_empty() {
+        let name = args.word("a group of the pattern")?;
+        let Some(group) = groups.iter().find(|g| **g == name.value) else {
+            return Err(unknown_group(&name, &groups));
+        };
+        if let Some(condition) = take_condition(args)? {
+            let column = scope.lookup(&name);
+            let test = predicate(scope, &Expr::Column(column), EvType::String, &condition)?;
+            scope.emit(Op::Filter(test));
+        }
+        if let Some(alias) = args.take_as()? {
+            scope.define(alias.value, EvType::String, capture(group));
+        }
+    }
+    Ok(())
+}
+
+fn compile(pattern: &Spanned<String>) -> Outcome<regex::bytes::Regex> {
+    regex::bytes::Regex::new(&pattern.value).map_err(|problem| {
+        // The last line says what is wrong; those before draw the pattern.
+        let text = problem.to_string();
+        let reason = text.lines().last().unwrap_or_default();
+        let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+        hinted(
+            error(
+                pattern.span,
+                format!("the pattern cannot be read: {reason}"),
+            ),
+            "patterns have the syntax of RE2: no look-around, no back-references",
+        )
+    })
+}
+
+fn unknown_group(name: &Spanned<String>, groups: &[String]) -> crate::lang::diagnostic::Diagnostic {
+    let problem = error(
+        name.span,
+        format!("the pattern has no group named {}", name.value),
+    );
+    if groups.is_empty() {
+        return hinted(problem, "a group is named by (?P<name>...)");
+    }
+    hinted(problem, format!("its groups are {}", groups.join(", ")))
+}
