@@ -170,7 +170,7 @@ impl<'a> Args<'a> {
         if self.take_punct(punct) {
             Ok(())
         } else {
-            Err(self.unexpected(&format!("expected `{punct}`")))
+            Err(self.unexpected(&format!("expected '{punct}'")))
         }
     }
 
@@ -205,7 +205,7 @@ impl<'a> Args<'a> {
         match parse_duration_ns(&word.value) {
             Ok(window) if window > 0 => Ok(Some(window)),
             _ => Err(hinted(
-                error(word.span, format!("`{}` is no duration", word.value)),
+                error(word.span, format!("'{}' is no duration", word.value)),
                 "a window is written as 30s, 5m, 1h or 1h30m",
             )),
         }
@@ -238,7 +238,7 @@ impl<'a> Args<'a> {
         match self.tokens.first() {
             Some(token) => error(
                 token.span,
-                format!("{message}, found `{}`", token_text(token)),
+                format!("{message}, found '{}'", token_text(token)),
             ),
             None => error(
                 self.here(),

@@ -52,7 +52,8 @@ pub(crate) fn aggregate(
     } = building;
 
     let mut condensed = Condensed::new(stage.to_owned(), window_ns);
-    condensed.branch_column = (branches.len() > 1).then(|| scope.column("", EvType::UInt8, None));
+    condensed.branch_column =
+        (branches.len() > 1).then(|| scope.column("branch", EvType::UInt8, None));
     condensed.branch_keys = branches
         .iter()
         .map(|branch| branch.keys.iter().map(|(output, _)| *output).collect())
@@ -162,8 +163,8 @@ impl Building {
         if self.outputs.iter().any(|(other, _)| *other == name) {
             scope.warn_hint(
                 span,
-                format!("two operations make `{name}`: the last one is meant from here on"),
-                "give each a name with `as`",
+                format!("two operations make '{name}': the last one is meant from here on"),
+                "give each a name with 'as'",
             );
         }
         let branch = self.branch(scope, &keys);

@@ -33,7 +33,7 @@ pub(crate) fn find(word: &Spanned<String>) -> Outcome<PacketField> {
     let text = word.value.as_str();
     let Some((protocol, name)) = text.split_once('.') else {
         return Err(hinted(
-            error(word.span, format!("`{text}` is no packet field")),
+            error(word.span, format!("'{text}' is no packet field")),
             "fields are written as protocol.Field: ipv4.SrcIP",
         ));
     };
@@ -43,7 +43,7 @@ pub(crate) fn find(word: &Spanned<String>) -> Outcome<PacketField> {
             let problem = error(word.span, format!("packet has no field {text}"));
             Err(match nearest(protocol, name) {
                 Some(near) => hinted(problem, format!("did you mean {near}?")),
-                None => hinted(problem, "`flowsift fields` lists the fields"),
+                None => hinted(problem, "'flowsift fields' lists the fields"),
             })
         }
     }
@@ -53,13 +53,17 @@ fn lookup(protocol: &str, name: &str) -> Option<PacketField> {
     let found = decode::find(protocol, name)?;
     let index = u16::try_from(found.index).ok()?;
     let spec = decode::fields().get(found.index)?;
+    let either = match decode::sides(found.index) {
+        Some((src, dst)) => Some((u16::try_from(src).ok()?, u16::try_from(dst).ok()?)),
+        None => None,
+    };
     Some(PacketField {
         index,
         layer: spec.protocol,
-        name: spec.name.to_owned(),
+        name: found.name.unwrap_or(spec.name).to_owned(),
         ty: spec.ty,
-        either: spec.either,
-        note: None,
+        either,
+        note: found.note.map(str::to_owned),
     })
 }
 

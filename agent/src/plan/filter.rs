@@ -140,7 +140,10 @@ fn bad_value(condition: &Condition, ty: EvType, hint: &str) -> super::Diagnostic
         Operand::Bytes(bytes) => crate::text::bytes(bytes),
     };
     hinted(
-        error(condition.span, format!("`{shown}` is no {ty} value")),
+        error(
+            condition.span,
+            format!("'{shown}' is no value of type {ty}"),
+        ),
         hint,
     )
 }

@@ -109,7 +109,9 @@ pub enum Op {
         /// The order in which "first" is meant; the last key is always `Sequence` where it exists.
         order: Vec<SortKey>,
     },
-    /// Sort, stably.
+    /// Sort. The keys end in what makes the order complete (sequence, or the keys of the last
+    /// aggregate), so equal entries are interchangeable. Order is physical only right after a sort:
+    /// wherever an answer or a `Limit` depends on it, a sort stands before.
     Sort(Vec<SortKey>),
     /// Skip, then keep.
     Limit {
@@ -163,9 +165,10 @@ pub struct Aggregate {
 /// Operations of one key list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Branch {
-    /// (new column, input column): absent is a value of its own.
+    /// (new column, input column): absent is a value of its own. A key that several branches share
+    /// is one and the same new column in all of them.
     pub keys: Vec<(ColumnId, ColumnId)>,
-    /// The operations.
+    /// The operations; none where only the keys are used.
     pub calls: Vec<AggregateCall>,
 }
 

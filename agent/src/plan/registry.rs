@@ -143,22 +143,22 @@ pub fn find(name: &str) -> Option<&'static ModuleSpec> {
 pub fn suggestion(name: &str) -> Option<String> {
     let lower = name.to_ascii_lowercase();
     let fixed = match lower.as_str() {
-        "where" | "filter" | "search" => "filter with eval: `eval DstPort == 443`",
-        "dedup" | "distinct" => "use `unique`",
-        "window" | "bin" | "bucket" => "use `over` of a condensing stage: `count by SrcIP over 1m`",
-        "rename" => "use `alias OLD NEW`",
-        "join" => "use `lookup` on an inner query",
-        "fillnull" => "use eval: `eval if (!has(X)) { X = 0; }`",
-        "sumproduct" => "use eval and `sum`: `eval x = a * b; | sum x`",
-        "group" | "aggregate" => "use `stats`: `stats count sum(Length) by SrcIP`",
-        "head" => "use `limit N`",
-        "select" => "name the columns in the renderer: `table SrcIP DstIP`",
+        "where" | "filter" | "search" => "filter with eval: 'eval DstPort == 443'",
+        "dedup" | "distinct" => "use 'unique'",
+        "window" | "bin" | "bucket" => "use 'over' of a condensing stage: 'count by SrcIP over 1m'",
+        "rename" => "use 'alias OLD NEW'",
+        "join" => "use 'lookup' on an inner query",
+        "fillnull" => "use eval: 'eval if (!has(X)) { X = 0; }'",
+        "sumproduct" => "use eval and 'sum': 'eval x = a * b; | sum x'",
+        "group" | "aggregate" => "use 'stats': 'stats count sum(Length) by SrcIP'",
+        "head" => "use 'limit N'",
+        "select" => "name the columns in the renderer: 'table SrcIP DstIP'",
         _ => "",
     };
     if !fixed.is_empty() {
         return Some(fixed.to_owned());
     }
-    nearest(&lower, modules().iter().map(|m| m.name)).map(|near| format!("did you mean `{near}`?"))
+    nearest(&lower, modules().iter().map(|m| m.name)).map(|near| format!("did you mean '{near}'?"))
 }
 
 #[cfg(test)]
@@ -183,9 +183,9 @@ mod tests {
     #[test]
     fn suggestions() {
         for (name, expected) in [
-            ("conut", Some("did you mean `count`?")),
-            ("dedup", Some("use `unique`")),
-            ("tabel", Some("did you mean `table`?")),
+            ("conut", Some("did you mean 'count'?")),
+            ("dedup", Some("use 'unique'")),
+            ("tabel", Some("did you mean 'table'?")),
             ("frobnicate", None),
         ] {
             assert_eq!(suggestion(name).as_deref(), expected, "{name}");

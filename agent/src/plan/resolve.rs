@@ -49,7 +49,7 @@ pub fn check(query: &Query) -> Vec<Diagnostic> {
                         inner.name.value
                     ),
                 ),
-                "end it with `| table COLUMN...`",
+                "end it with '| table COLUMN...'",
             ));
         }
     }
@@ -94,11 +94,11 @@ fn resolve_stage(stage: &Stage, scope: &mut Scope) -> Outcome {
     let Some(spec) = registry::find(&stage.name.value) else {
         let problem = error(
             stage.name.span,
-            format!("unknown module `{}`", stage.name.value),
+            format!("unknown module '{}'", stage.name.value),
         );
         return Err(match registry::suggestion(&stage.name.value) {
             Some(hint) => hinted(problem, hint),
-            None => hinted(problem, "`flowsift modules` lists the modules"),
+            None => hinted(problem, "'flowsift modules' lists the modules"),
         });
     };
     let name = &stage.name;
@@ -109,7 +109,7 @@ fn resolve_stage(stage: &Stage, scope: &mut Scope) -> Outcome {
     {
         scope.warn(
             name.span,
-            format!("`{}` is now called `{}`", name.value, spec.name),
+            format!("'{}' is now called '{}'", name.value, spec.name),
         );
     }
     if scope.renderer.is_some() {
@@ -121,11 +121,11 @@ fn resolve_stage(stage: &Stage, scope: &mut Scope) -> Outcome {
             "restricting one module to a tag is not available yet",
         )?;
     }
-    if spec.availability == Availability::Planned {
-        scope.unavailable(
+    if spec.availability == Availability::Planned && !scope.check_only {
+        return Err(error(
             name.span,
             format!("module '{}' is not available yet", spec.name),
-        )?;
+        ));
     }
     let mut args = Args::read(stage, spec)?;
     (spec.resolve)(&mut args, scope)

@@ -275,7 +275,7 @@ impl Scope {
     pub(crate) fn sequence(&mut self) -> Option<ColumnId> {
         self.condensed
             .is_none()
-            .then(|| self.source(SourceColumn::Sequence, "", EvType::UInt64))
+            .then(|| self.source(SourceColumn::Sequence, "sequence", EvType::UInt64))
     }
 
     /// DATA: the frame's bytes, or the text form of a condensed entry.
@@ -376,7 +376,7 @@ impl Scope {
         {
             self.warn(
                 name.span,
-                format!("`{text}` is read as `{first}`: names are case-sensitive"),
+                format!("'{text}' is read as '{first}': names are case-sensitive"),
             );
             if let Some(column) = self.find_exact(first).or_else(|| self.intrinsic(first)) {
                 return column;
@@ -390,7 +390,7 @@ impl Scope {
         if !self.opaque {
             let problem = warning(
                 name.span,
-                format!("nothing produces `{text}`: it is absent"),
+                format!("nothing produces '{text}': it is absent"),
             );
             let known: Vec<&str> = self
                 .visible
@@ -399,16 +399,13 @@ impl Scope {
                 .map(|v| v.name.as_str())
                 .chain(INTRINSIC)
                 .collect();
-            let problem = if let Some(near) = nearest(text, known.iter().copied()) {
-                hinted(problem, format!("did you mean `{near}`?"))
-            } else if let Some(field) = decode::fields()
-                .iter()
-                .find(|f| f.name.eq_ignore_ascii_case(text))
-            {
+            let problem = if let Some(field) = decode::fields().iter().find(|f| f.name == text) {
                 hinted(
                     problem,
                     format!("extract it first: packet {}.{}", field.protocol, field.name),
                 )
+            } else if let Some(near) = nearest(text, known.iter().copied()) {
+                hinted(problem, format!("did you mean '{near}'?"))
             } else {
                 problem
             };

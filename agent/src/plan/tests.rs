@@ -1,8 +1,13 @@
 //! Tests of the whole planner: golden pipelines and messages, and the published queries.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use super::{check, explain, resolve};
+use proptest::prelude::*;
+
+use super::pipeline::{Aggregate, ColumnId, Expr, Op, Pipeline, SortKey};
+use super::prune::renderer_columns;
+use super::{check, explain, functions, resolve};
 use crate::lang::diagnostic::Severity;
 use crate::lang::{parse, render};
 
@@ -12,6 +17,7 @@ fn planned(text: &str) -> String {
     let mut out = String::new();
     match query.map(|query| resolve(&query)) {
         Some(Ok(pipeline)) => {
+            validate(&pipeline);
             out.push_str(&explain(&pipeline));
             diagnostics.extend(pipeline.warnings);
         }
@@ -88,4 +94,253 @@ fn published_queries_check() {
         }
     }
     assert_eq!(count, 103);
+}
+
+/// Checks that every column is made before it is used, and only once.
+struct Defined(HashSet<ColumnId>);
+
+impl Defined {
+    fn make(&mut self, column: ColumnId) {
+        assert!(self.0.insert(column), "{column:?} is made twice");
+    }
+
+    fn need(&self, column: ColumnId) {
+        assert!(self.0.contains(&column), "{column:?} is not made");
+    }
+
+    fn expr(&self, expr: &Expr) {
+        match expr {
+            Expr::Column(column) => self.need(*column),
+            Expr::Literal(_) | Expr::Null(_) => {}
+            Expr::And(parts) | Expr::Or(parts) | Expr::Coalesce(parts) => {
+                assert!(!parts.is_empty());
+                parts.iter().for_each(|part| self.expr(part));
+            }
+            Expr::Call(name, parts, _) => {
+                let spec = functions::find(name).unwrap_or_else(|| panic!("no function {name}"));
+                assert!(
+                    (spec.arity.0..=spec.arity.1).contains(&parts.len()),
+                    "{name}"
+                );
+                parts.iter().for_each(|part| self.expr(part));
+            }
+            Expr::Not(inner)
+            | Expr::IsPresent(inner)
+            | Expr::InSubnet(inner, _)
+            | Expr::Cast(inner, _) => self.expr(inner),
+            Expr::Compare(_, left, right) | Expr::Arithmetic(_, left, right) => {
+                self.expr(left);
+                self.expr(right);
+            }
+            Expr::Case(cases, otherwise) => {
+                for (condition, value) in cases {
+                    self.expr(condition);
+                    self.expr(value);
+                }
+                self.expr(otherwise);
+            }
+        }
+    }
+
+    fn op(&mut self, op: &Op) {
+        let order = |keys: &[SortKey], this: &Self| keys.iter().for_each(|k| this.expr(&k.expr));
+        match op {
+            Op::Filter(test) => self.expr(test),
+            Op::Assign(columns) => {
+                for (column, value) in columns {
+                    self.expr(value);
+                    self.make(*column);
+                }
+            }
+            Op::Aggregate(aggregate) => self.aggregate(aggregate),
+            Op::Distinct { keys, order: o, .. } => {
+                keys.iter().for_each(|key| self.expr(key));
+                order(o, self);
+            }
+            Op::Sort(keys) => order(keys, self),
+            Op::Limit { .. } => {}
+            Op::LimitBy { keys, order: o, .. } => {
+                keys.iter().for_each(|key| self.need(*key));
+                order(o, self);
+            }
+            Op::Difference {
+                output,
+                value,
+                keys,
+                order: o,
+            } => {
+                self.need(*value);
+                keys.iter().for_each(|key| self.need(*key));
+                order(o, self);
+                self.make(*output);
+            }
+        }
+    }
+
+    /// Only what the aggregate makes exists after it.
+    fn aggregate(&mut self, aggregate: &Aggregate) {
+        self.need(aggregate.input_time);
+        aggregate.input_sequence.iter().for_each(|c| self.need(*c));
+        let mut after = Self(HashSet::new());
+        after.make(aggregate.output_time);
+        aggregate.branch_column.iter().for_each(|c| after.make(*c));
+        let mut keys = HashSet::new();
+        for branch in &aggregate.branches {
+            for (output, input) in &branch.keys {
+                self.need(*input);
+                keys.insert(*output);
+            }
+            for call in &branch.calls {
+                call.value.iter().for_each(|value| self.expr(value));
+                after.make(call.output);
+            }
+        }
+        keys.into_iter().for_each(|key| after.make(key));
+        for (output, input) in &aggregate.carried {
+            self.need(*input);
+            after.make(*output);
+        }
+        *self = after;
+    }
+}
+
+fn validate(pipeline: &Pipeline) {
+    let mut defined = Defined(HashSet::new());
+    for (column, _) in &pipeline.source {
+        defined.make(*column);
+    }
+    pipeline.ops.iter().for_each(|op| defined.op(op));
+    for column in renderer_columns(&pipeline.renderer) {
+        defined.need(column);
+    }
+}
+
+/// Words that queries are made of, the wrong ones too.
+const VOCABULARY: &[&str] = &[
+    "|",
+    "|",
+    "|",
+    "(",
+    ")",
+    "[",
+    "]",
+    ":",
+    "0",
+    "1",
+    "-1",
+    "443",
+    "1m",
+    "10.0.0.0/8",
+    "\"x\"",
+    "by",
+    "as",
+    "over",
+    "limit",
+    "asc",
+    "desc",
+    "-v",
+    "-s",
+    "-e",
+    "-t",
+    "-n",
+    "-nt",
+    "-or",
+    "==",
+    "!=",
+    "~",
+    "!~",
+    "<",
+    ">=",
+    "/24",
+    "SrcIP",
+    "DstPort",
+    "Payload",
+    "count",
+    "sum",
+    "name",
+    "TIMESTAMP",
+    "DATA",
+    "TAG",
+    "SRC",
+    "NOW",
+    "PRIVATE",
+    "true",
+    "{",
+    "}",
+    ";",
+    "=",
+    "&&",
+    "+",
+    "if",
+    "else",
+    "return",
+    "packet ipv4.SrcIP tcp.DstPort",
+    "packet tcp.Payload",
+    "packet ipv4.IP",
+    "ipv4.SrcIP",
+    "tcp.DstPort",
+    "tcp.Port",
+    "udp.Port",
+    "tcp.Payload",
+    "| count by SrcIP",
+    "| stats sum(DstPort) by SrcIP count",
+    "| sort by count desc",
+    "| limit 3",
+    "| table",
+    "| chart count by SrcIP",
+    "| eval x = DstPort + 1;",
+    "| unique SrcIP",
+    "| alias count n",
+    "| regex -e Payload \"(?P<name>x)\"",
+    "| length",
+    "| subnet SrcIP /24",
+    "| diff DstPort by SrcIP",
+    "mean",
+    "stats",
+    "sort",
+    "unique",
+    "first",
+    "top",
+    "grep",
+    "words",
+    "regex",
+    "require",
+    "alias",
+    "keep",
+    "eval",
+    "ip",
+    "subnet",
+    "length",
+    "diff",
+    "slice",
+    "time",
+    "table",
+    "chart",
+    "text",
+    "fdg",
+    "stackgraph",
+    "numbercard",
+    "pcap",
+    "entropy",
+    "geoip",
+    "concat",
+    "printf",
+    "first",
+    "last",
+];
+
+proptest! {
+    #[test]
+    fn nonsense_is_resolved_or_refused(words in prop::collection::vec(prop::sample::select(VOCABULARY), 0..24)) {
+        let text = format!("tag=pcap {}", words.join(" "));
+        if let (Some(query), diagnostics) = parse(&text) {
+            check(&query);
+            if let Ok(pipeline) = resolve(&query)
+                && !diagnostics.iter().any(|d| d.severity == Severity::Error)
+            {
+                validate(&pipeline);
+                explain(&pipeline);
+            }
+        }
+    }
 }

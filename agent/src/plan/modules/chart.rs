@@ -42,7 +42,7 @@ fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
         let Some(value) = default_magnitude(scope) else {
             return Err(hinted(
                 error(span, "chart has nothing to draw"),
-                "condense first: `count by SrcIP | chart count by SrcIP`",
+                "condense first: 'count by SrcIP | chart count by SrcIP'",
             ));
         };
         if keys.is_empty() {
@@ -90,7 +90,7 @@ fn read_limit(args: &mut Args<'_>) -> Outcome<usize> {
         Ok(limit) if limit > 0 => Ok(limit),
         _ => Err(error(
             word.span,
-            format!("`{}` is no number of lines", word.value),
+            format!("'{}' is no number of lines", word.value),
         )),
     }
 }
@@ -107,11 +107,11 @@ fn drawable(scope: &mut Scope, value: ColumnId, name: &Spanned<String>) -> Outco
         scope.warn_hint(
             name.span,
             format!(
-                "`{}` was made by no aggregate: values of a bin are summed",
+                "'{}' was made by no aggregate: values of a bin are summed",
                 name.value
             ),
             format!(
-                "say what is meant: `stats mean({}) | chart mean`",
+                "say what is meant: 'stats mean({}) | chart mean'",
                 name.value
             ),
         );
@@ -140,9 +140,9 @@ pub(super) fn magnitude(
         _ => Err(hinted(
             error(
                 name.span,
-                format!("`{}` is a {ty} value, not a number", name.value),
+                format!("'{}' has type {ty}, not a number", name.value),
             ),
-            "draw a count of it: `count by ...`",
+            "draw a count of it: 'count by ...'",
         )),
     }
 }

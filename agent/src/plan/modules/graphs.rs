@@ -76,7 +76,7 @@ fn resolve_stackgraph(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
     let (bar, segment, (magnitude_column, name)) = if made(scope, first) && !made(scope, third) {
         scope.warn_hint(
             names[0].span,
-            format!("`{}` is read as the magnitude", names[0].value),
+            format!("'{}' is read as the magnitude", names[0].value),
             "the order is bar, segment, magnitude",
         );
         (second, third, (first, &names[0]))
@@ -139,7 +139,7 @@ fn resolve_cards(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
                 args.name.span,
                 format!("{} has no number to show", args.name.value),
             ),
-            "condense first: `count | numbercard count`",
+            "condense first: 'count | numbercard count'",
         ));
     }
     // A keyed number gives one card per key.

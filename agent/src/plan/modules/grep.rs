@@ -165,7 +165,7 @@ fn matches_text(value: &Expr, pattern: &Spanned<String>, style: Style) -> Outcom
     }
     if regex::bytes::Regex::new(&regex).is_err() {
         return Err(hinted(
-            error(pattern.span, format!("`{}` is no pattern", pattern.value)),
+            error(pattern.span, format!("'{}' is no pattern", pattern.value)),
             "a [ starts a set of characters; -simple takes patterns as they are",
         ));
     }
@@ -227,7 +227,7 @@ fn check_word(word: &str, span: Span) -> Outcome {
         Some(c) => Err(hinted(
             error(
                 span,
-                format!("`{word}` is no single word: {c:?} separates words"),
+                format!("'{word}' is no single word: {c:?} separates words"),
             ),
             "use grep without -w, or give each word on its own",
         )),
@@ -307,7 +307,7 @@ fn warn_number(scope: &mut Scope, args: &Args<'_>, pattern: &Spanned<String>) {
             others.join(", ")
         ),
         format!(
-            "write `eval {name} {} {digits}` or `grep -w`",
+            "write 'eval {name} {} {digits}' or 'grep -w'",
             if args.has("-v") { "!=" } else { "==" }
         ),
     );

@@ -109,7 +109,7 @@ fn address(scope: &Scope, column: ColumnId, name: &Spanned<String>) -> Outcome<(
         }
         ty => Err(error(
             name.span,
-            format!("`{}` is a {ty} value, not an address", name.value),
+            format!("'{}' has type {ty}, not an address", name.value),
         )),
     }
 }
@@ -135,7 +135,7 @@ fn resolve_subnet(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
         scope.warn_hint(
             name.span,
             "subnet -t is the older form",
-            format!("write `subnet EV /LENGTH as {}`", name.value),
+            format!("write 'subnet EV /LENGTH as {}'", name.value),
         );
     }
     loop {
@@ -176,7 +176,7 @@ fn prefix_length(args: &mut Args<'_>, ty: EvType) -> Outcome<i64> {
     match digits.parse::<i64>() {
         Ok(length) if (0..=max).contains(&length) => Ok(length),
         _ => Err(hinted(
-            error(word.span, format!("`{}` is no prefix length", word.value)),
+            error(word.span, format!("'{}' is no prefix length", word.value)),
             format!("it is written as /24 and goes up to /{max}"),
         )),
     }

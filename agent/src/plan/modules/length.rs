@@ -138,7 +138,7 @@ fn difference_type(scope: &Scope, column: ColumnId, name: &Spanned<String>) -> O
         ty if ty.is_integer() => Ok(EvType::Int64),
         ty => Err(error(
             name.span,
-            format!("`{}` is a {ty} value: it has no difference", name.value),
+            format!("'{}' has type {ty}: it has no difference", name.value),
         )),
     }
 }
@@ -216,7 +216,7 @@ fn position(args: &mut Args<'_>) -> Outcome<i64> {
     let word = args.word("a position")?;
     word.value
         .parse()
-        .map_err(|_| error(word.span, format!("`{}` is no position", word.value)))
+        .map_err(|_| error(word.span, format!("'{}' is no position", word.value)))
 }
 
 /// Part of a value as a type; the type of the value itself without one.
@@ -260,7 +260,7 @@ fn part(
     if ty != EvType::Bytes && scope.origin_of(column) != Some(Origin::Unknown) {
         return Err(error(
             kind.span,
-            format!("numbers are read from bytes, this is a {ty} value"),
+            format!("numbers are read from bytes, this has type {ty}"),
         ));
     }
     let call = Expr::Call(
@@ -302,7 +302,7 @@ fn resolve_time(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
         ty => {
             return Err(error(
                 source.span,
-                format!("`{}` is a {ty} value, neither text nor time", source.value),
+                format!("'{}' has type {ty}, neither text nor time", source.value),
             ));
         }
     };

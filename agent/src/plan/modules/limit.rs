@@ -54,7 +54,7 @@ pub(super) fn number(args: &mut Args<'_>) -> Outcome<u64> {
     word.value.parse().map_err(|_| {
         error(
             word.span,
-            format!("`{}` is no number of entries", word.value),
+            format!("'{}' is no number of entries", word.value),
         )
     })
 }

@@ -158,7 +158,7 @@ pub(super) fn look_up_keys(
                         "packets without {} are counted too, under an absent key",
                         key.value
                     ),
-                    &format!("add `require {}` before to leave them out", key.value),
+                    &format!("add 'require {}' before to leave them out", key.value),
                 );
             }
             scope.lookup(key)

@@ -54,7 +54,9 @@ fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
     if requests.is_empty() {
         return Err(args.unexpected("expected a field such as ipv4.SrcIP"));
     }
-    warn_exclusive(scope, &requests);
+    if !inner {
+        warn_exclusive(scope, &requests);
+    }
     let mut made: Vec<(String, Vec<ColumnId>)> = Vec::new();
     for request in &requests {
         let column = extract(scope, request, inner)?;
@@ -63,7 +65,12 @@ fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
             Some((_, columns)) => columns.push(column),
             None => made.push((request.name.clone(), vec![column])),
         }
-        if request.condition.is_none() && may_be_absent(&request.field) {
+        let layer = request.field.layer;
+        let certain = scope
+            .filtered_layers
+            .iter()
+            .any(|(other, _)| *other == layer);
+        if !certain && may_be_absent(&request.field) {
             scope.optional_fields.push(request.name.clone());
         } else {
             scope.optional_fields.retain(|name| *name != request.name);

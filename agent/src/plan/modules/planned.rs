@@ -5,11 +5,41 @@ use super::super::pipeline::Renderer;
 use super::super::registry::{Availability, FlagSpec, ModuleSpec, flag, valued};
 use super::super::report::Outcome;
 use super::super::scope::Scope;
+use crate::lang::ast::Spanned;
 
 /// Reads nothing: what the stage makes is taken for granted from here on.
 fn stage(_: &mut Args<'_>, scope: &mut Scope) -> Outcome {
     scope.opaque = true;
     Ok(())
+}
+
+/// The same for modules whose arguments are fields of values: 'DstIP.Country'.
+fn enrichment(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
+    while !args.is_empty() {
+        if let Some(word) = args.take_word() {
+            if let Some((value, _)) = word.value.split_once('.') {
+                let value = value.to_owned();
+                scope.lookup(&Spanned {
+                    value,
+                    span: word.span,
+                });
+            }
+        } else {
+            args.next();
+        }
+    }
+    stage(args, scope)
+}
+
+fn lookup(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
+    if args.has("-strict") {
+        scope.warn_hint(
+            args.name.span,
+            "lookup -strict is the older form",
+            "write -s",
+        );
+    }
+    stage(args, scope)
 }
 
 /// Stands where a renderer is checked and not run.
@@ -95,14 +125,17 @@ pub(super) static ENRICH: ModuleSpec = planned(
     "the names given",
     "tag=pcap enrich site berlin | table site",
 );
-pub(super) static LOOKUP: ModuleSpec = planned(
-    "lookup",
-    "look values up in a table",
-    &["lookup [-s] [-v] -r RESOURCE EV COLUMN (OUT [as NAME]...)"],
-    &[R, S, V, flag("-strict", "older form of -s")],
-    "the columns named",
-    "tag=pcap packet ipv4.SrcIP | lookup -r hosts SrcIP ip hostname | table SrcIP hostname",
-);
+pub(super) static LOOKUP: ModuleSpec = ModuleSpec {
+    resolve: lookup,
+    ..planned(
+        "lookup",
+        "look values up in a table",
+        &["lookup [-s] [-v] -r RESOURCE EV COLUMN (OUT [as NAME]...)"],
+        &[R, S, V, flag("-strict", "older form of -s")],
+        "the columns named",
+        "tag=pcap packet ipv4.SrcIP | lookup -r hosts SrcIP ip hostname | table SrcIP hostname",
+    )
+};
 pub(super) static IPLOOKUP: ModuleSpec = planned(
     "iplookup",
     "look addresses up in a table of networks",
@@ -127,22 +160,28 @@ pub(super) static IPEXIST: ModuleSpec = planned(
     "nothing",
     "tag=pcap packet ipv4.SrcIP | ipexist -r ips SrcIP | table SrcIP",
 );
-pub(super) static GEOIP: ModuleSpec = planned(
-    "geoip",
-    "country, city, place or network operator of an address",
-    &["geoip [-r DATABASE] [-s] EV.FIELD [OP VALUE] [as NAME]..."],
-    &[R, S],
-    "a value per field",
-    "tag=pcap packet ipv4.DstIP | geoip DstIP.Country | count by Country | table",
-);
-pub(super) static MACLOOKUP: ModuleSpec = planned(
-    "maclookup",
-    "manufacturer of a network card",
-    &["maclookup [-r DATABASE] [-s] EV.Manufacturer|Address|Country [OP VALUE] [as NAME]..."],
-    &[R, S],
-    "a value per field",
-    "tag=pcap packet eth.MAC | maclookup MAC.Manufacturer | table MAC Manufacturer",
-);
+pub(super) static GEOIP: ModuleSpec = ModuleSpec {
+    resolve: enrichment,
+    ..planned(
+        "geoip",
+        "country, city, place or network operator of an address",
+        &["geoip [-r DATABASE] [-s] EV.FIELD [OP VALUE] [as NAME]..."],
+        &[R, S],
+        "a value per field",
+        "tag=pcap packet ipv4.DstIP | geoip DstIP.Country | count by Country | table",
+    )
+};
+pub(super) static MACLOOKUP: ModuleSpec = ModuleSpec {
+    resolve: enrichment,
+    ..planned(
+        "maclookup",
+        "manufacturer of a network card",
+        &["maclookup [-r DATABASE] [-s] EV.Manufacturer|Address|Country [OP VALUE] [as NAME]..."],
+        &[R, S],
+        "a value per field",
+        "tag=pcap packet eth.MAC | maclookup MAC.Manufacturer | table MAC Manufacturer",
+    )
+};
 pub(super) static FUSE: ModuleSpec = planned(
     "fuse",
     "copy values to later entries with the same key",

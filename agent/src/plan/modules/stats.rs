@@ -60,7 +60,7 @@ fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
             if !args.is_empty() {
                 return Err(hinted(
                     error(span, "over must be last: it holds for all operations"),
-                    "move `over DURATION` to the end of the stage",
+                    "move 'over DURATION' to the end of the stage",
                 ));
             }
             break;

@@ -101,7 +101,7 @@ fn each(args: &mut Args<'_>, scope: &mut Scope, function: &'static str, ty: EvTy
             "math_abs" => {
                 return Err(error(
                     name.span,
-                    format!("`{}` is a {from} value, not a number", name.value),
+                    format!("'{}' has type {from}, not a number", name.value),
                 ));
             }
             _ => as_text(scope, column),
@@ -117,7 +117,7 @@ fn each(args: &mut Args<'_>, scope: &mut Scope, function: &'static str, ty: EvTy
 fn resolve_concat(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
     let values = names(args, &["as"]);
     let Some(target) = args.take_as()? else {
-        return Err(args.unexpected("expected `as NAME`"));
+        return Err(args.unexpected("expected 'as NAME'"));
     };
     args.finish()?;
     let separator = args.value("-s").map_or("", |s| s.value.as_str());

@@ -1,10 +1,10 @@
 //! text, raw, hex and pcap: entries as they are.
 
 use super::super::arguments::Args;
-use super::super::pipeline::{ColumnId, Renderer, SourceColumn};
+use super::super::pipeline::{ColumnId, Op, Renderer, SourceColumn};
 use super::super::registry::ModuleSpec;
 use super::super::report::Outcome;
-use super::super::scope::{Scope, needs_frames};
+use super::super::scope::{Scope, ascending, needs_frames};
 use super::limit::number;
 use crate::types::EvType;
 
@@ -68,14 +68,17 @@ fn resolve_hex(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
 fn resolve_pcap(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
     needs_frames(scope, "pcap", args.name.span)?;
     args.finish()?;
-    // A capture file is read oldest first: the order is changed only where the query asks for it.
-    if scope.sorted {
-        scope.sort_now();
+    // Without a sort of its own the file keeps the order in which the packets were read.
+    if !scope.sorted
+        && !scope.no_sort
+        && let Some(sequence) = scope.sequence()
+    {
+        scope.emit(Op::Sort(vec![ascending(sequence)]));
     }
     let time = scope.time();
     let data = scope.source(SourceColumn::Data, "DATA", EvType::Bytes);
-    let length = scope.source(SourceColumn::WireLength, "", EvType::UInt32);
-    let link = scope.source(SourceColumn::LinkType, "", EvType::UInt16);
+    let length = scope.source(SourceColumn::WireLength, "wire-length", EvType::UInt32);
+    let link = scope.source(SourceColumn::LinkType, "link-type", EvType::UInt16);
     scope.renderer = Some(Renderer::Pcap {
         columns: [time, data, length, link],
     });

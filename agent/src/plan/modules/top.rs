@@ -38,7 +38,7 @@ fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
         Some(word) => word.value.parse().map_err(|_| {
             error(
                 word.span,
-                format!("`{}` is no number of entries", word.value),
+                format!("'{}' is no number of entries", word.value),
             )
         })?,
     };

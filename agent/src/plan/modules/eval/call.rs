@@ -190,7 +190,10 @@ fn cast(value: Typed, ty: EvType, span: Span) -> Outcome<Typed> {
         _ => {
             return Err(error(
                 span,
-                format!("a {} value cannot be made a {ty} value", value.ty),
+                format!(
+                    "a value of type {} cannot be made one of type {ty}",
+                    value.ty
+                ),
             ));
         }
     };
@@ -221,7 +224,7 @@ fn in_network(args: Vec<(Typed, Span)>) -> Outcome<Typed> {
     let test = match &network.expr {
         Expr::Literal(Literal::String(text)) => match parse_networks(text) {
             Some(networks) => Expr::InSubnet(Box::new(address.expr), networks),
-            None => return Err(error(span, format!("`{text}` is no network"))),
+            None => return Err(error(span, format!("'{text}' is no network"))),
         },
         _ => Expr::Call(
             "ip_in_cidr_text",
@@ -247,7 +250,7 @@ fn check_pattern(args: &[(Typed, Span)]) -> Outcome {
     match &pattern.expr {
         Expr::Literal(Literal::String(text)) => match regex::bytes::Regex::new(text) {
             Ok(_) => Ok(()),
-            Err(_) => Err(error(*span, format!("`{text}` is no pattern"))),
+            Err(_) => Err(error(*span, format!("'{text}' is no pattern"))),
         },
         _ => Err(error(*span, "the pattern must be a text in quotes")),
     }
@@ -275,6 +278,6 @@ fn unknown(function: &Spanned<String>) -> crate::lang::diagnostic::Diagnostic {
         .chain(BUILT_IN);
     match nearest(&function.value, known) {
         Some(near) => hinted(problem, format!("did you mean {near}?")),
-        None => hinted(problem, "`flowsift modules eval` lists the functions"),
+        None => hinted(problem, "'flowsift modules eval' lists the functions"),
     }
 }

@@ -61,7 +61,7 @@ impl Eval<'_> {
         let (Some(a), Some(b)) = (promote(a, target, a_span)?, promote(b, target, b_span)?) else {
             self.scope.warn(
                 span,
-                format!("one side is no {target} value: this never holds"),
+                format!("one side is no value of type {target}: this never holds"),
             );
             return Ok(boolean(Expr::Literal(Literal::Bool(false))));
         };

@@ -232,7 +232,7 @@ pub(super) fn number(value: Typed, span: Span) -> Outcome<Typed> {
         ty if ty.is_number() => return Ok(value),
         EvType::Bool | EvType::Time | EvType::Duration => EvType::Int64,
         EvType::String => EvType::Float64,
-        ty => return Err(error(span, format!("a {ty} value is no number"))),
+        ty => return Err(error(span, format!("a value of type {ty} is no number"))),
     };
     Ok(Typed::new(Expr::Cast(Box::new(value.expr), to), to))
 }

@@ -132,7 +132,7 @@ impl Eval<'_> {
                 Statement::Expr(value) => {
                     return Err(hinted(
                         error(value.span, "a statement that changes nothing"),
-                        "assign it: `name = ...;`, or leave out the semicolon to filter",
+                        "assign it: 'name = ...;', or leave out the semicolon to filter",
                     ));
                 }
             }
@@ -253,7 +253,7 @@ fn unsupported(what: &Spanned<String>) -> crate::lang::diagnostic::Diagnostic {
     hinted(
         error(
             what.span,
-            format!("`{}` is not supported in eval yet", what.value),
+            format!("'{}' is not supported in eval yet", what.value),
         ),
         "supported are expressions, assignments, if, else and return",
     )
