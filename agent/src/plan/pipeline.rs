@@ -363,7 +363,9 @@ pub enum Renderer {
         /// The columns, in order.
         columns: Vec<ColumnId>,
         /// Merge windowed rows by their keys over the whole range before showing them:
-        /// the columns that are keys. `None`: rows as they are.
+        /// the columns that are keys. Others merge by their lineage; without one, numbers and
+        /// durations are summed and other values are those of the newest row.
+        /// `None`: rows as they are.
         merge: Option<Vec<ColumnId>>,
         /// `-nt` was given.
         condensed: bool,

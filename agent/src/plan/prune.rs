@@ -133,6 +133,13 @@ pub(crate) fn renderer_columns(renderer: &Renderer) -> Vec<ColumnId> {
     }
 }
 
+/// The columns that an expression reads.
+pub(crate) fn columns_of(expr: &Expr) -> HashSet<ColumnId> {
+    let mut live = Live::default();
+    live.expr(expr);
+    live.0
+}
+
 /// The columns that are used below the present operation.
 #[derive(Default)]
 struct Live(HashSet<ColumnId>);

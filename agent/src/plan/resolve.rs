@@ -259,11 +259,6 @@ fn survey(body: &Body) -> Vec<Windows> {
         "text" | "raw" | "hex" | "pcap" | "table" => false,
         _ => condensing.len() > 1 || filters_after(&specs, condensing.last().copied()),
     };
-    let last_over = condensing
-        .iter()
-        .rev()
-        .copied()
-        .find(|&i| body.stages.get(i).is_some_and(says_over));
     let merged = renderer != "chart" && {
         let after = condensing.last().map_or(0, |last| last + 1);
         body.stages.get(after..).is_some_and(|stages| {
@@ -272,6 +267,12 @@ fn survey(body: &Body) -> Vec<Windows> {
                 .any(|stage| is_value_sort(stage) || has_flag(stage, "-nt"))
         })
     };
+    let last_over = condensing
+        .iter()
+        .rev()
+        .skip(usize::from(merged))
+        .copied()
+        .find(|&i| body.stages.get(i).is_some_and(says_over));
     (0..specs.len())
         .map(|i| Windows {
             default: (windows_matter || last_over.is_some_and(|last| i < last))

@@ -55,8 +55,11 @@ static FIELDS: &[FieldSpec] = table! {
     "mpls" { UInt32: Label; UInt8: TrafficClass TTL; Bool: StackBottom; Bytes: Payload; }
 };
 
+/// Layer and name.
+type Name = (&'static str, &'static str);
+
 /// (protocol, spelling) of names that documents use, and what they mean.
-const TOLERATED: &[((&str, &str), (&str, &str), &str)] = &[
+const TOLERATED: &[(Name, Name, &str)] = &[
     (
         ("eth", "Length"),
         ("eth", "Len"),

@@ -1,11 +1,16 @@
 //! table: rows and columns.
 
+use std::collections::HashSet;
+
 use super::super::arguments::Args;
-use super::super::pipeline::{ColumnId, Renderer};
+use super::super::pipeline::{ColumnId, Op, Renderer};
+use super::super::prune::columns_of;
 use super::super::registry::{ModuleSpec, flag, valued};
 use super::super::report::Outcome;
 use super::super::scope::{Origin, Scope};
 use super::names;
+use crate::lang::diagnostic::Span;
+use crate::types::EvType;
 
 pub(super) static TABLE: ModuleSpec = ModuleSpec {
     summary: "rows and columns",
@@ -38,7 +43,7 @@ fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
     } else {
         names.iter().map(|name| scope.lookup(name)).collect()
     };
-    let merge = merge_keys(scope, &columns);
+    let merge = merge_keys(scope, &columns, args.name.span);
     if merge.is_none() && !scope.no_sort {
         scope.sort_now();
     }
@@ -68,17 +73,57 @@ pub(super) fn everything(scope: &mut Scope) -> Vec<ColumnId> {
 }
 
 /// Windowed rows are merged over the whole range, unless the table shows when they were.
-fn merge_keys(scope: &mut Scope, columns: &[ColumnId]) -> Option<Vec<ColumnId>> {
+fn merge_keys(scope: &mut Scope, columns: &[ColumnId], span: Span) -> Option<Vec<ColumnId>> {
     scope.condensed.as_ref()?.window_ns?;
     let time = scope.time();
     if columns.contains(&time) {
         return None;
     }
-    Some(
-        columns
-            .iter()
-            .copied()
-            .filter(|&c| scope.lineage(c).is_none() && scope.origin_of(c) != Some(Origin::Carried))
-            .collect(),
-    )
+    let tainted = made_of_aggregates(scope);
+    let keys: Vec<ColumnId> = columns
+        .iter()
+        .copied()
+        .filter(|column| !tainted.contains(column))
+        .collect();
+    let summed: Vec<String> = columns
+        .iter()
+        .filter(|c| tainted.contains(c) && scope.lineage(**c).is_none())
+        .filter_map(|c| scope.info(*c))
+        .filter(|c| c.ty.is_number() || c.ty == EvType::Duration)
+        .map(|c| c.name.clone())
+        .collect();
+    for name in summed {
+        scope.warn_hint(
+            span,
+            format!("'{name}' was made by no aggregate: its windows are summed"),
+            "aggregate it again, or show TIMESTAMP to see the windows",
+        );
+    }
+    Some(keys)
+}
+
+/// Columns that an aggregate made or carried, but its keys, and what was computed from such.
+fn made_of_aggregates(scope: &Scope) -> HashSet<ColumnId> {
+    let mut tainted: HashSet<ColumnId> = HashSet::new();
+    for op in &scope.ops {
+        match op {
+            Op::Aggregate(aggregate) => {
+                let calls = aggregate.branches.iter().flat_map(|branch| &branch.calls);
+                tainted.extend(calls.map(|call| call.output));
+                tainted.extend(aggregate.carried.iter().map(|(output, _)| *output));
+            }
+            Op::Assign(columns) => {
+                for (column, expr) in columns {
+                    if columns_of(expr).iter().any(|used| tainted.contains(used)) {
+                        tainted.insert(*column);
+                    }
+                }
+            }
+            Op::Difference { output, value, .. } if tainted.contains(value) => {
+                tainted.insert(*output);
+            }
+            _ => {}
+        }
+    }
+    tainted
 }
