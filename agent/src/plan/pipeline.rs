@@ -104,7 +104,7 @@ pub enum Op {
     Distinct {
         /// Key expressions.
         keys: Vec<Expr>,
-        /// Start again in each window of so many nanoseconds.
+        /// Start again in each window of so many nanoseconds; `order` then has the entry's time.
         window_ns: Option<i64>,
         /// The order in which "first" is meant; the last key is always `Sequence` where it exists.
         order: Vec<SortKey>,

@@ -1,34 +1,23 @@
 //! Making diagnostics, and guessing what a misspelt name was meant to be.
 
-use crate::lang::diagnostic::{Diagnostic, Severity, Span};
+use crate::lang::diagnostic::{Diagnostic, Span};
 
 /// What reading something of a stage gives; the error stops the stage, not the query.
 pub(crate) type Outcome<T = ()> = Result<T, Diagnostic>;
 
 /// An error at a place.
 pub(crate) fn error(span: Span, message: impl Into<String>) -> Diagnostic {
-    Diagnostic {
-        severity: Severity::Error,
-        span,
-        message: message.into(),
-        hint: None,
-    }
+    Diagnostic::error(span, message)
 }
 
 /// A warning at a place.
 pub(crate) fn warning(span: Span, message: impl Into<String>) -> Diagnostic {
-    Diagnostic {
-        severity: Severity::Warning,
-        ..error(span, message)
-    }
+    Diagnostic::warning(span, message)
 }
 
 /// The same with a hint.
 pub(crate) fn hinted(diagnostic: Diagnostic, hint: impl Into<String>) -> Diagnostic {
-    Diagnostic {
-        hint: Some(hint.into()),
-        ..diagnostic
-    }
+    diagnostic.with_hint(hint)
 }
 
 /// The candidate that differs least from a name, if it differs little.

@@ -4,7 +4,7 @@ use super::super::arguments::Args;
 use super::super::pipeline::{Expr, Op, SortKey};
 use super::super::registry::{FlagSpec, ModuleSpec, valued};
 use super::super::report::Outcome;
-use super::super::scope::Scope;
+use super::super::scope::{Scope, descending};
 use super::math::MAXTRACKED;
 use super::names;
 
@@ -55,7 +55,12 @@ fn resolve_unique(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
             .map(|name| Expr::Column(scope.lookup(name)))
             .collect()
     };
-    let order = scope.order();
+    let mut order = scope.order();
+    let time = descending(scope.time());
+    if window_ns.is_some() && !order.iter().any(|key| key.expr == time.expr) {
+        // The window is one of time, which must not be pruned away.
+        order.push(time);
+    }
     distinct(scope, keys, window_ns, order);
     Ok(())
 }
