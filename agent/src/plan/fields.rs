@@ -1,7 +1,9 @@
 //! Packet fields as the language names them: spelling, aliases and sides over the field table.
 
 use super::report::{Outcome, error, hinted};
-use super::standin as decode;
+// The one place that names the field table: the decoder's own goes here.
+pub(crate) use super::standin as decode;
+
 use crate::lang::ast::Spanned;
 use crate::types::EvType;
 
