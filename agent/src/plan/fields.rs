@@ -2,7 +2,7 @@
 
 use super::report::{Outcome, error, hinted};
 // The one place that names the field table: the decoder's own goes here.
-pub(crate) use super::standin as decode;
+pub(in crate::plan) use super::standin as decode;
 
 use crate::lang::ast::Spanned;
 use crate::types::EvType;
