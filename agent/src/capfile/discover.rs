@@ -1,6 +1,7 @@
 //! From what the user names to inputs: files, folders, patterns, standard input.
 
 use std::{
+    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -41,12 +42,16 @@ fn discover_one(spec: &str, inputs: &mut Vec<Input>) -> Result<(), Error> {
         source,
     })?;
     let before = inputs.len();
+    // A linked folder leads ** to the same files again, even round in a circle.
+    let mut seen = HashSet::new();
     for path in paths {
         let path = path.map_err(|e| {
             let name = e.path().display().to_string();
             Error::io("read the folder", &name, e.into())
         })?;
-        discover_path(&path, inputs)?;
+        if seen.insert(fs::canonicalize(&path).unwrap_or_else(|_| path.clone())) {
+            discover_path(&path, inputs)?;
+        }
     }
     if inputs.len() == before {
         return Err(Error::NoMatch(spec.to_owned()));

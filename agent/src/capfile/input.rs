@@ -47,22 +47,23 @@ impl Input {
 
     /// Reads the whole input.
     pub fn open(&self) -> Result<FrameReader, Error> {
-        FrameReader::open(&self.store, &self.name, u64::MAX)
+        FrameReader::open(&self.store, &self.name)
     }
 
     /// Divides the input into at most `parts` parts of about the same size, whose frames one
     /// after another are those of the whole input. One part where it cannot be divided: small,
     /// compressed, or no place was found that is surely the start of a record.
     pub fn split(&self, parts: usize) -> Result<Vec<Part>, Error> {
-        let starts = split::starts(self, parts)?;
-        let ends = starts.iter().skip(1).map(|(at, _)| *at);
-        let ends: Vec<u64> = ends.chain([u64::MAX]).collect();
-        let parts = starts.into_iter().zip(ends);
-        Ok(parts
-            .map(|((start, format), end)| Part {
+        let (starts, format) = split::starts(self, parts)?;
+        let format = format.map(Arc::new);
+        let ends = starts.iter().skip(1).copied().chain([u64::MAX]);
+        Ok(starts
+            .iter()
+            .zip(ends)
+            .map(|(start, end)| Part {
                 input: self.clone(),
-                range: start..end,
-                format,
+                range: *start..end,
+                format: format.clone(),
             })
             .collect())
     }
@@ -84,8 +85,8 @@ pub struct Part {
     input: Input,
     /// Byte offsets; the end is `u64::MAX` for the last part.
     range: Range<u64>,
-    /// What the start of the file said; `None` for the first part, which reads it itself.
-    format: Option<Format>,
+    /// What the start of the file said; `None` if this is the whole input.
+    format: Option<Arc<Format>>,
 }
 
 impl Part {
@@ -103,8 +104,8 @@ impl Part {
     pub fn open(&self) -> Result<FrameReader, Error> {
         let (store, name) = (&self.input.store, &self.input.name);
         match &self.format {
-            None => FrameReader::open(store, name, self.range.end),
-            Some(format) => FrameReader::resume(store, name, self.range.clone(), format.clone()),
+            None => FrameReader::open(store, name),
+            Some(format) => FrameReader::open_part(store, name, self.range.clone(), format),
         }
     }
 }

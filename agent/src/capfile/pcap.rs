@@ -49,15 +49,15 @@ pub(super) struct Pcap {
     lengths: Lengths,
     link_type: LinkType,
     /// Largest accepted number of captured bytes in a record.
-    pub(super) limit: u32,
+    limit: u32,
     /// Seconds of the record last read, to compare with after damage.
-    pub(super) seconds: u32,
+    seconds: u32,
 }
 
 /// A record header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
-    pub(super) seconds: u32,
+    seconds: u32,
     fraction: u32,
     pub(super) captured: u32,
     wire: u32,
@@ -161,6 +161,11 @@ impl Pcap {
                 data: window.take(self.record_header, length, total),
             });
         }
+    }
+
+    /// Length of the longest record that [`Self::plausible`] takes, in bytes.
+    pub(super) fn longest_record(&self) -> usize {
+        self.record_header + self.limit.min(MAX_LENGTH) as usize
     }
 
     /// The end of the file, clean or inside a record header.

@@ -21,6 +21,9 @@ const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 const MAX_BLOCK: u32 = MAX_MESSAGE + (1 << 20);
 /// A block that passes the end of the file is taken for the usual cut up to this length.
 const USUAL_BLOCK: u32 = 1 << 20;
+/// Longest block that is believed where none was expected: a packet of tshark's largest length,
+/// and room for its options.
+pub(super) const LONGEST_SEARCHED: usize = 288 << 10;
 /// Interfaces that are kept of a section; a machine with more is not known.
 const MAX_INTERFACES: usize = 65_536;
 
@@ -37,8 +40,8 @@ pub(super) struct Pcapng {
     /// Whether the version of the section is known; else its blocks are skipped.
     readable: bool,
     interfaces: Vec<Interface>,
-    /// Whether a section or an interface began since this reader was made.
-    changed: bool,
+    /// Number of sections and interfaces begun so far.
+    changes: u64,
 }
 
 /// A block in view, and how it lies there.
@@ -78,19 +81,13 @@ impl Pcapng {
             big_endian: false,
             readable: true,
             interfaces: Vec::new(),
-            changed: false,
+            changes: 0,
         }
     }
 
-    /// Whether what the packet blocks depend on has changed since the reader started.
-    pub(super) fn state_changed(&self) -> bool {
-        self.changed
-    }
-
-    /// For the reader of a part, which starts anew from here.
-
-    pub(super) fn mark_unchanged(&mut self) {
-        self.changed = false;
+    /// Number of blocks so far that change how packet blocks are read.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Name of an interface of the current section.
@@ -215,7 +212,7 @@ impl Pcapng {
     /// Section Header Block (draft, 4.1).
     fn section(&mut self, block: &[u8]) -> Result<(), Problem> {
         self.interfaces.clear();
-        self.changed = true;
+        self.changes += 1;
         self.readable = false;
         self.big_endian = read_u32(block, 8, true) == BYTE_ORDER_MAGIC;
         let (Some(version), Some(options)) = (block.get(12..16), block.get(24..)) else {
@@ -232,7 +229,7 @@ impl Pcapng {
     /// Interface Description Block (draft, 4.2). A damaged one counts all the same, for packet
     /// blocks refer to interfaces by number.
     fn interface(&mut self, block: &[u8]) -> Result<(), Problem> {
-        self.changed = true;
+        self.changes += 1;
         if self.interfaces.len() >= MAX_INTERFACES {
             return Err(Problem::TooManyInterfaces(MAX_INTERFACES));
         }
@@ -357,7 +354,7 @@ impl Pcapng {
             if is_interface && self.interfaces.len() < MAX_INTERFACES {
                 let (unknown, _) = Interface::parse(&[], self.big_endian, self.interfaces.len());
                 self.interfaces.push(unknown);
-                self.changed = true;
+                self.changes += 1;
             }
             window.consume(skip);
             return true;
@@ -385,23 +382,29 @@ impl Pcapng {
         self.good_block(window, second).is_some()
     }
 
+    /// Length of the block at `at` if it is believable; its end may lie behind `bytes`.
+    pub(super) fn believable_block(&self, bytes: &[u8], at: usize) -> Option<usize> {
+        let head = bytes.get(at..)?.first_chunk::<12>()?;
+        let (kind, big_endian) = self.kind(head).ok()?;
+        let length = read_u32(head, 4, big_endian);
+        let total = length as usize;
+        let fits = (12..=LONGEST_SEARCHED).contains(&total) && length.is_multiple_of(4);
+        if !fits || !is_known(kind) {
+            return None;
+        }
+        let end = at + total;
+        let same = end > bytes.len() || read_u32(bytes, end - 4, big_endian) == length;
+        same.then_some(total)
+    }
+
     /// Where the block at `at` ends, if it is a good one.
     fn good_block(&self, window: &mut Window, at: usize) -> Option<usize> {
         if !window.ensure(at + 12) {
             return None;
         }
-        let head = window.bytes().get(at..)?.first_chunk::<12>()?;
-        let (kind, big_endian) = self.kind(head).ok()?;
-        let length = read_u32(head, 4, big_endian);
-        let fits = (12..=USUAL_BLOCK).contains(&length) && length.is_multiple_of(4);
-        if !fits || !is_known(kind) {
-            return None;
-        }
-        let end = at + length as usize;
-        if !window.ensure(end) {
-            return None;
-        }
-        (read_u32(window.bytes(), end - 4, big_endian) == length).then_some(end)
+        let end = at + self.believable_block(window.bytes(), at)?;
+        // Once more with all of it in view, if it was not.
+        (window.ensure(end) && self.believable_block(window.bytes(), at).is_some()).then_some(end)
     }
 }
 

@@ -41,6 +41,14 @@ pub(super) enum Format {
 }
 
 impl Format {
+    /// Number of times so far that the way to read frames changed.
+    fn changes(&self) -> u64 {
+        match self {
+            Self::Pcapng(pcapng) => pcapng.changes(),
+            Self::Pcap(_) | Self::Unreadable => 0,
+        }
+    }
+
     /// Reads the header of the file; `None` if it is no capture.
     fn open(window: &mut Window, damage: &mut Damage) -> Option<Self> {
         if !window.ensure(4) {
@@ -104,13 +112,48 @@ pub struct FrameReader {
     format: Format,
     damage: Damage,
     read: Arc<AtomicU64>,
+    /// What [`Format::changes`] must be where the next part starts.
+    expected_changes: Option<u64>,
     done: bool,
     boundary_missed: bool,
 }
 
 impl FrameReader {
-    /// Opens an input from its start; reading ends before the first record at `stop` or later.
-    pub(super) fn open(store: &Arc<Store>, name: &Arc<str>, stop: u64) -> Result<Self, Error> {
+    /// Opens an input from its start.
+    pub(super) fn open(store: &Arc<Store>, name: &Arc<str>) -> Result<Self, Error> {
+        Self::open_until(store, name, u64::MAX, None)
+    }
+
+    /// Opens the part of an input that ends before the first record at `range.end` or later,
+    /// where the next part's reader starts with `start`.
+    pub(super) fn open_part(
+        store: &Arc<Store>,
+        name: &Arc<str>,
+        range: Range<u64>,
+        start: &Format,
+    ) -> Result<Self, Error> {
+        if range.start == 0 {
+            return Self::open_until(store, name, range.end, Some(start.changes()));
+        }
+        let (window, read) = window(store, range.start, range.end)
+            .map_err(|source| Error::io("read", name, source))?;
+        Ok(Self {
+            window,
+            format: start.clone(),
+            damage: Damage::new(Arc::clone(name)),
+            read,
+            expected_changes: Some(start.changes()),
+            done: false,
+            boundary_missed: false,
+        })
+    }
+
+    fn open_until(
+        store: &Arc<Store>,
+        name: &Arc<str>,
+        stop: u64,
+        expected_changes: Option<u64>,
+    ) -> Result<Self, Error> {
         let (mut window, read) =
             window(store, 0, stop).map_err(|source| Error::io("read", name, source))?;
         let mut damage = Damage::new(Arc::clone(name));
@@ -120,35 +163,15 @@ impl FrameReader {
                 found: describe(window.bytes()),
             });
         };
-        Ok(Self::new(window, format, damage, read))
-    }
-
-    /// Opens an input in its middle, at a record, with what its start said.
-    pub(super) fn resume(
-        store: &Arc<Store>,
-        name: &Arc<str>,
-        range: Range<u64>,
-        format: Format,
-    ) -> Result<Self, Error> {
-        let (window, read) = window(store, range.start, range.end)
-            .map_err(|source| Error::io("read", name, source))?;
-        Ok(Self::new(
-            window,
-            format,
-            Damage::new(Arc::clone(name)),
-            read,
-        ))
-    }
-
-    fn new(window: Window, format: Format, damage: Damage, read: Arc<AtomicU64>) -> Self {
-        Self {
+        Ok(Self {
             window,
             format,
             damage,
             read,
+            expected_changes,
             done: false,
             boundary_missed: false,
-        }
+        })
     }
 
     /// The next frame, borrowed until the next call; `None` at the end, and then for ever.
@@ -197,9 +220,9 @@ impl FrameReader {
         self.boundary_missed
     }
 
-    /// What the header said, to hand to the reader of a part.
-    pub(super) fn into_start(self) -> (u64, Format) {
-        (self.window.offset(), self.format)
+    /// The format as read so far, for the readers of parts.
+    pub(super) fn into_format(self) -> Format {
+        self.format
     }
 
     #[cold]
@@ -212,11 +235,9 @@ impl FrameReader {
         if let Some(reason) = self.window.take_failure() {
             self.damage.report(offset, Problem::Read(reason));
         }
-        let state_changed = match &self.format {
-            Format::Pcapng(pcapng) => pcapng.state_changed() && self.window.stop() != u64::MAX,
-            Format::Pcap(_) | Format::Unreadable => false,
-        };
-        if offset > self.window.stop() || state_changed {
+        let stop = self.window.stop();
+        let expected = self.expected_changes.unwrap_or(self.format.changes());
+        if stop != u64::MAX && (offset > stop || self.format.changes() != expected) {
             self.boundary_missed = true;
             self.damage.report(offset, Problem::PartBoundary);
         }

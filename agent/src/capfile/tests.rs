@@ -1,8 +1,33 @@
 //! Whole captures against tshark's tables, damaged ones, and random bytes.
 
+mod build;
 mod captures;
+mod damaged;
+mod named;
+mod parts;
 
 use std::io::{Read, Write};
+
+use super::FrameReader;
+
+/// A frame: time, wire length, link type, offset, interface, bytes.
+type Owned = (Option<i64>, u32, u16, u64, String, Vec<u8>);
+
+fn frames_of(reader: &mut FrameReader) -> Vec<Owned> {
+    let mut frames = Vec::new();
+    while let Some(f) = reader.next_frame() {
+        let (interface, data) = (f.interface.to_owned(), f.data.to_vec());
+        frames.push((
+            f.time_ns,
+            f.wire_len,
+            f.link_type.0,
+            f.offset,
+            interface,
+            data,
+        ));
+    }
+    frames
+}
 
 /// The same bytes in each compression, in one member and in two.
 fn compressed(plain: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
