@@ -2,5 +2,17 @@
 //!
 //! The only module that knows the engine. Knows no query text and no output format.
 
+mod aggregates;
+mod chart;
+mod error;
+mod explain;
 pub mod functions;
+mod lower;
+mod run;
+pub mod scan;
+mod session;
 pub mod types;
+
+pub use error::Error;
+pub use explain::{after_run, explain};
+pub use run::{Answer, Plans, RunOptions, run};

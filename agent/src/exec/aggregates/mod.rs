@@ -1,0 +1,22 @@
+//! The aggregate functions that the engine does not have: those whose partial results are kept
+//! and merged again.
+
+pub(super) mod distinct;
+pub(super) mod histogram;
+pub(super) mod moments;
+
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::{AggregateUDF, AggregateUDFImpl, Expr};
+
+/// The plain call of an aggregate function.
+fn call(function: impl AggregateUDFImpl + 'static, arguments: Vec<Expr>) -> Expr {
+    let function = AggregateUDF::new_from_impl(function).into();
+    Expr::AggregateFunction(AggregateFunction::new_udf(
+        function,
+        arguments,
+        false,
+        None,
+        vec![],
+        None,
+    ))
+}

@@ -1,0 +1,209 @@
+//! Running a query: pipeline and input to a stream of record batches.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use datafusion::catalog::TableProvider;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use datafusion::prelude::SessionContext;
+
+use super::chart;
+use super::error::Error;
+use super::lower::{Lowered, TimeRange, lower};
+use super::scan::{CaptureTable, ScanOptions, ScanReport, column_name};
+use super::session::session;
+use crate::capfile::Input;
+use crate::plan::pipeline::{Op, Pipeline, SourceColumn, TimeBound};
+use crate::shape::Shape;
+use crate::types::OutputColumn;
+
+/// Limits and surroundings of a query.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Memory for the whole query, in bytes; past it, it spills.
+    pub memory_limit_bytes: usize,
+    /// Threads that work at the same time.
+    pub partitions: usize,
+    /// Where to spill; `None`: the system's temporary folder.
+    pub temp_dir: Option<PathBuf>,
+    /// The tag of every frame.
+    pub tag: String,
+    /// First instant (inclusive), in nanoseconds since the Unix epoch.
+    pub from_ns: Option<i64>,
+    /// Last instant (exclusive), in nanoseconds since the Unix epoch.
+    pub to_ns: Option<i64>,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            memory_limit_bytes: 512 << 20,
+            partitions: std::thread::available_parallelism().map_or(1, usize::from),
+            temp_dir: None,
+            tag: "pcap".to_owned(),
+            from_ns: None,
+            to_ns: None,
+        }
+    }
+}
+
+/// An answer under way.
+pub struct Answer {
+    /// The columns of the batches.
+    pub columns: Vec<OutputColumn>,
+    /// What they mean.
+    pub shape: Shape,
+    /// The batches. Dropping it ends the query.
+    pub stream: SendableRecordBatchStream,
+    /// What the scan met; complete when the stream has ended.
+    pub report: Arc<ScanReport>,
+    /// The plans that were run, for their metrics.
+    pub plans: Plans,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("columns", &self.columns)
+            .field("shape", &self.shape)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The physical plans that a query ran, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Plans(Arc<Mutex<Vec<Arc<dyn ExecutionPlan>>>>);
+
+impl Plans {
+    fn add(&self, plan: Arc<dyn ExecutionPlan>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(plan);
+    }
+
+    pub(super) fn list(&self) -> Vec<Arc<dyn ExecutionPlan>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What runs plans.
+pub(super) struct Engine {
+    pub(super) context: SessionContext,
+    pub(super) plans: Plans,
+    pub(super) memory_limit_bytes: usize,
+}
+
+impl Engine {
+    pub(super) fn new(options: &RunOptions) -> Result<Self, Error> {
+        Ok(Self {
+            context: session(options)?,
+            plans: Plans::default(),
+            memory_limit_bytes: options.memory_limit_bytes,
+        })
+    }
+
+    /// Starts a plan.
+    pub(super) async fn stream(&self, plan: &LogicalPlan) -> Result<SendableRecordBatchStream, Error> {
+        let plan = self.context.state().create_physical_plan(plan).await?;
+        self.plans.add(Arc::clone(&plan));
+        Ok(execute_stream(plan, self.context.task_ctx())?)
+    }
+}
+
+/// Runs a query over capture files.
+pub async fn run(
+    pipeline: &Pipeline,
+    inputs: Vec<Input>,
+    options: &RunOptions,
+) -> Result<Answer, Error> {
+    let now_ns = now_ns();
+    let range = time_range(pipeline, options, now_ns);
+    let report = Arc::new(ScanReport::default());
+    let table = table(pipeline, inputs, options, range, Arc::clone(&report));
+    let engine = Engine::new(options)?;
+    let lowered = lower(pipeline, table, column_name, TimeRange::default(), now_ns)?;
+    answer(engine, lowered, range, report).await
+}
+
+/// The capture files as a table with the pipeline's columns.
+pub(super) fn table(
+    pipeline: &Pipeline,
+    inputs: Vec<Input>,
+    options: &RunOptions,
+    range: TimeRange,
+    report: Arc<ScanReport>,
+) -> Arc<dyn TableProvider> {
+    let mut columns: Vec<SourceColumn> = pipeline.source.iter().map(|(_, column)| *column).collect();
+    if columns.is_empty() {
+        columns.push(SourceColumn::Sequence);
+    }
+    let bounded = range.start.is_some() || range.end.is_some();
+    let stops_early = pipeline.ops.iter().any(|op| matches!(op, Op::Limit { .. }));
+    let options = ScanOptions {
+        partitions: options.partitions,
+        tag: options.tag.clone(),
+        time_range: bounded
+            .then(|| (range.start.unwrap_or(i64::MIN), range.end.unwrap_or(i64::MAX))),
+        split: !stops_early || ends_sorted(pipeline),
+    };
+    Arc::new(CaptureTable::new(inputs, columns, options, report))
+}
+
+/// Whether every limit stands behind something that reads its whole input.
+fn ends_sorted(pipeline: &Pipeline) -> bool {
+    let breaks = |op: &Op| {
+        matches!(
+            op,
+            Op::Aggregate(_) | Op::Sort(_) | Op::Distinct { .. } | Op::LimitBy { .. }
+        )
+    };
+    let limit = pipeline.ops.iter().position(|op| matches!(op, Op::Limit { .. }));
+    limit.is_none_or(|limit| pipeline.ops.iter().take(limit).any(breaks))
+}
+
+/// Runs what was lowered.
+pub(super) async fn answer(
+    engine: Engine,
+    lowered: Lowered,
+    range: TimeRange,
+    report: Arc<ScanReport>,
+) -> Result<Answer, Error> {
+    let (columns, shape, stream) = match lowered {
+        Lowered::Plan {
+            plan,
+            columns,
+            shape,
+        } => (columns, shape, engine.stream(&plan).await?),
+        Lowered::Chart(input) => chart::run(&engine, input, range).await?,
+    };
+    Ok(Answer {
+        columns,
+        shape,
+        stream,
+        report,
+        plans: engine.plans,
+    })
+}
+
+pub(super) fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The time range of the query's constraints, else of the options.
+pub(super) fn time_range(pipeline: &Pipeline, options: &RunOptions, now_ns: i64) -> TimeRange {
+    let own = |bound: Option<TimeBound>, other: Option<TimeBound>| match bound? {
+        TimeBound::Absolute(time) => Some(time),
+        TimeBound::RelativeToNow(by) => Some(now_ns.saturating_add(by)),
+        TimeBound::RelativeToOther(by) => Some(match other {
+            Some(TimeBound::Absolute(time)) => time.saturating_add(by),
+            Some(TimeBound::RelativeToNow(other)) => now_ns.saturating_add(other).saturating_add(by),
+            _ => now_ns.saturating_add(by),
+        }),
+    };
+    TimeRange {
+        start: own(pipeline.start, pipeline.end).or(options.from_ns),
+        end: own(pipeline.end, pipeline.start).or(options.to_ns),
+    }
+}
