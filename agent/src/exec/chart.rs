@@ -25,10 +25,10 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::memory::MemoryStream;
 use futures::TryStreamExt;
 
+use super::engine::Engine;
 use super::error::Error;
 use super::functions::window::{WindowStart, window_start};
 use super::lower::{ChartCategory, ChartInput, Merge, TimeRange};
-use super::run::Engine;
 use super::types::arrow_type;
 use crate::plan::pipeline::AggregateOp;
 use crate::shape::{ChartShape, Shape};
@@ -75,14 +75,24 @@ pub(super) async fn run(
         }
     }
     series.sort_by_key(|(category, _)| *category);
-    let batches: Vec<_> = series.into_iter().flat_map(|(_, batches)| batches).collect();
+    let batches: Vec<_> = series
+        .into_iter()
+        .flat_map(|(_, batches)| batches)
+        .collect();
     let stream = MemoryStream::try_new(batches, Arc::new(schema(&input, value_type)), None)?;
-    Ok((columns(&input, value_type), Shape::Chart(axis), Box::pin(stream)))
+    Ok((
+        columns(&input, value_type),
+        Shape::Chart(axis),
+        Box::pin(stream),
+    ))
 }
 
 /// The plan of the merged entries, for explanation.
 pub(super) fn windows(input: &ChartInput) -> Result<LogicalPlan, Error> {
-    let members: Vec<_> = alike(&input.categories).into_iter().next().unwrap_or_default();
+    let members: Vec<_> = alike(&input.categories)
+        .into_iter()
+        .next()
+        .unwrap_or_default();
     Ok(merge_windows(input, &members)?.plan)
 }
 
@@ -125,10 +135,13 @@ fn merge_windows(input: &ChartInput, members: &[usize]) -> Result<Windows, Error
     for (_, category) in &categories {
         let mut own = Vec::new();
         for call in category.merge.calls()? {
-            let place = calls.iter().position(|known| *known == call).unwrap_or_else(|| {
-                calls.push(call);
-                calls.len() - 1
-            });
+            let place = calls
+                .iter()
+                .position(|known| *known == call)
+                .unwrap_or_else(|| {
+                    calls.push(call);
+                    calls.len() - 1
+                });
             own.push(place);
         }
         places.push(own);
@@ -152,7 +165,10 @@ fn merge_windows(input: &ChartInput, members: &[usize]) -> Result<Windows, Error
         .iter()
         .zip(places)
         .map(|((place, category), own)| {
-            let state = own.into_iter().map(|at| column(format!("state{at}"))).collect();
+            let state = own
+                .into_iter()
+                .map(|at| column(format!("state{at}")))
+                .collect();
             (*place, category.merge.again(state))
         })
         .collect();
@@ -203,7 +219,10 @@ async fn axis(
             .build()?;
         let batch = collect(engine, &plan).await?;
         let value = |place: usize| {
-            let array = batch.columns().get(place)?.as_primitive_opt::<Int64Type>()?;
+            let array = batch
+                .columns()
+                .get(place)?
+                .as_primitive_opt::<Int64Type>()?;
             (array.len() == 1 && array.is_valid(0)).then(|| array.value(0))
         };
         if let (Some(first), Some(last)) = (value(0), value(1)) {
@@ -211,7 +230,11 @@ async fn axis(
         }
     }
     let width = input.window_ns.max(1);
-    let names = input.categories.iter().map(|category| category.name.clone()).collect();
+    let names = input
+        .categories
+        .iter()
+        .map(|category| category.name.clone())
+        .collect();
     let mut shape = ChartShape {
         start_ns: 0,
         bin_ns: width,
@@ -223,8 +246,12 @@ async fn axis(
     let Some((first, last)) = span else {
         return Ok(shape);
     };
-    let start = range.start.map_or(first, |start| window_start(start, width, 0).min(first));
-    let end = last.saturating_add(width).max(range.end.unwrap_or(i64::MIN));
+    let start = range
+        .start
+        .map_or(first, |start| window_start(start, width, 0).min(first));
+    let end = last
+        .saturating_add(width)
+        .max(range.end.unwrap_or(i64::MIN));
     let windows = ceil_div(end.saturating_sub(start), width).max(1);
     let per_bin = ceil_div(windows, MAX_BINS);
     shape.start_ns = start;
@@ -245,11 +272,19 @@ async fn ranking(
     windows: &Windows,
     merge: &Merge,
 ) -> Result<(RecordBatch, bool), Error> {
-    let keys: Vec<_> = (0..windows.keys.len()).map(|key| column(format!("key{key}"))).collect();
+    let keys: Vec<_> = (0..windows.keys.len())
+        .map(|key| column(format!("key{key}")))
+        .collect();
     let plan = LogicalPlanBuilder::new(windows.plan.clone())
         .aggregate(keys.clone(), merge.calls()?)?
         .build()?;
-    let state: Vec<_> = plan.schema().columns().into_iter().skip(keys.len()).map(Expr::Column).collect();
+    let state: Vec<_> = plan
+        .schema()
+        .columns()
+        .into_iter()
+        .skip(keys.len())
+        .map(Expr::Column)
+        .collect();
     let magnitude = merge.finish(&state)?.alias("magnitude");
     let projected = keys.iter().cloned().chain([magnitude]).collect::<Vec<_>>();
     let order = std::iter::once(column("magnitude").sort(false, false))
@@ -296,11 +331,20 @@ async fn category_rows(
         )?
         .aggregate(vec![column("series"), column("bin")], merge.calls()?)?
         .build()?;
-    let state: Vec<_> = plan.schema().columns().into_iter().skip(2).map(Expr::Column).collect();
+    let state: Vec<_> = plan
+        .schema()
+        .columns()
+        .into_iter()
+        .skip(2)
+        .map(Expr::Column)
+        .collect();
     let value = super::lower::convert(merge.finish(&state)?, merge.ty, value_type)?;
     let plan = LogicalPlanBuilder::new(plan)
         .project([column("series"), column("bin"), value.alias("value")])?
-        .sort([column("series").sort(true, false), column("bin").sort(true, false)])?
+        .sort([
+            column("series").sort(true, false),
+            column("bin").sort(true, false),
+        ])?
         .build()?;
     let mut rows = collect(engine, &plan).await?;
     if merge.op == AggregateOp::Total {
@@ -317,23 +361,40 @@ fn running(rows: &RecordBatch) -> Result<RecordBatch, Error> {
     let values: ArrayRef = if let Some(values) = value.as_primitive_opt::<Int64Type>() {
         let mut total = 0_i64;
         Arc::new(Int64Array::from_iter_values((0..values.len()).map(|row| {
-            let own = if values.is_valid(row) { values.value(row) } else { 0 };
-            total = if same(row) { total.wrapping_add(own) } else { own };
+            let own = if values.is_valid(row) {
+                values.value(row)
+            } else {
+                0
+            };
+            total = if same(row) {
+                total.wrapping_add(own)
+            } else {
+                own
+            };
             total
         })))
     } else if let Some(values) = value.as_primitive_opt::<Float64Type>() {
         let mut total = 0.0;
-        Arc::new(Float64Array::from_iter_values((0..values.len()).map(|row| {
-            let own = if values.is_valid(row) { values.value(row) } else { 0.0 };
-            total = if same(row) { total + own } else { own };
-            total
-        })))
+        Arc::new(Float64Array::from_iter_values((0..values.len()).map(
+            |row| {
+                let own = if values.is_valid(row) {
+                    values.value(row)
+                } else {
+                    0.0
+                };
+                total = if same(row) { total + own } else { own };
+                total
+            },
+        )))
     } else {
         return Err(Error::Internal("a total that is no number".to_owned()));
     };
-    let columns = vec![Arc::clone(rows.column(0)), Arc::clone(rows.column(1)), values];
-    RecordBatch::try_new(rows.schema(), columns)
-        .map_err(|error| Error::Internal(error.to_string()))
+    let columns = vec![
+        Arc::clone(rows.column(0)),
+        Arc::clone(rows.column(1)),
+        values,
+    ];
+    RecordBatch::try_new(rows.schema(), columns).map_err(|error| Error::Internal(error.to_string()))
 }
 
 fn integers(rows: &RecordBatch, place: usize) -> Result<&Int64Array, Error> {
@@ -356,22 +417,32 @@ fn assemble(
     let named = names.map_or(1, |names| names.num_rows() as i64);
     let ranks: UInt32Array = series
         .iter()
-        .map(|rank| rank.filter(|rank| *rank < named).and_then(|rank| u32::try_from(rank).ok()))
+        .map(|rank| {
+            rank.filter(|rank| *rank < named)
+                .and_then(|rank| u32::try_from(rank).ok())
+        })
         .collect();
     let name = input.categories.get(category).map(|c| c.name.as_str());
     let mut columns: Vec<ArrayRef> = vec![
         Arc::clone(rows.column(1)),
-        Arc::new(StringArray::from_iter_values(
-            std::iter::repeat_n(name.unwrap_or_default(), rows.num_rows()),
-        )),
-        Arc::new(series.iter().map(|rank| Some(rank.is_none_or(|rank| rank >= named))).collect::<BooleanArray>()),
+        Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+            name.unwrap_or_default(),
+            rows.num_rows(),
+        ))),
+        Arc::new(
+            series
+                .iter()
+                .map(|rank| Some(rank.is_none_or(|rank| rank >= named)))
+                .collect::<BooleanArray>(),
+        ),
     ];
     for (place, key) in input.keys.iter().enumerate() {
         let own = windows.keys.iter().position(|at| *at == place);
         let values = own.and_then(|own| names?.columns().get(own));
         let taken = match values {
-            Some(values) => take(values, &ranks, None)
-                .map_err(|error| Error::Internal(error.to_string()))?,
+            Some(values) => {
+                take(values, &ranks, None).map_err(|error| Error::Internal(error.to_string()))?
+            }
             None => new_null_array(&arrow_type(key.ty), rows.num_rows()),
         };
         columns.push(taken);
@@ -389,7 +460,10 @@ fn value_type(input: &ChartInput) -> EvType {
         EvType::Time => EvType::Int64,
         _ => EvType::Float64,
     };
-    let types = input.categories.iter().map(|category| number(category.merge.ty));
+    let types = input
+        .categories
+        .iter()
+        .map(|category| number(category.merge.ty));
     types
         .reduce(|a, b| if a == b { a } else { EvType::Float64 })
         .unwrap_or(EvType::Int64)
@@ -428,13 +502,26 @@ struct SeriesOf {
 impl SeriesOf {
     /// The call on the key columns.
     fn call(names: &RecordBatch) -> Result<Expr, Error> {
-        let internal = |error: datafusion::arrow::error::ArrowError| Error::Internal(error.to_string());
-        let types: Vec<DataType> = names.columns().iter().map(|c| c.data_type().clone()).collect();
+        let internal =
+            |error: datafusion::arrow::error::ArrowError| Error::Internal(error.to_string());
+        let types: Vec<DataType> = names
+            .columns()
+            .iter()
+            .map(|c| c.data_type().clone())
+            .collect();
         let fields = types.iter().cloned().map(SortField::new).collect();
         let converter = RowConverter::new(fields).map_err(internal)?;
-        let rows = converter.convert_columns(names.columns()).map_err(internal)?;
-        let ranks = rows.iter().zip(0..).map(|(row, rank)| (row.owned(), rank)).collect();
-        let keys = (0..types.len()).map(|key| column(format!("key{key}"))).collect();
+        let rows = converter
+            .convert_columns(names.columns())
+            .map_err(internal)?;
+        let ranks = rows
+            .iter()
+            .zip(0..)
+            .map(|(row, rank)| (row.owned(), rank))
+            .collect();
+        let keys = (0..types.len())
+            .map(|key| column(format!("key{key}")))
+            .collect();
         let function = Self {
             converter,
             ranks,
@@ -481,6 +568,8 @@ impl ScalarUDFImpl for SeriesOf {
         let ranks = rows
             .iter()
             .map(|row| self.ranks.get(&row.owned()).copied().unwrap_or(others));
-        Ok(ColumnarValue::Array(Arc::new(Int64Array::from_iter_values(ranks))))
+        Ok(ColumnarValue::Array(Arc::new(
+            Int64Array::from_iter_values(ranks),
+        )))
     }
 }

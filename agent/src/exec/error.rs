@@ -61,7 +61,13 @@ mod tests {
     fn exhausted_memory_is_found_below_its_context() {
         let error = DataFusionError::ResourcesExhausted("GroupedHashAggregate".to_owned());
         let error = Error::from(error.context("while spilling"));
-        assert!(matches!(&error, Error::Resources { stage, .. } if stage == "GroupedHashAggregate"));
-        assert!(error.hint().is_some_and(|hint| hint.contains("memory limit")));
+        assert!(
+            matches!(&error, Error::Resources { stage, .. } if stage == "GroupedHashAggregate")
+        );
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("memory limit"))
+        );
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use datafusion::physical_plan::displayable;
 
+use super::engine::{Engine, Plans, RunOptions};
 use super::error::Error;
 use super::lower::{Lowered, TimeRange, lower};
-use super::run::{Answer, Engine, RunOptions, now_ns, table, time_range};
+use super::run::{Answer, now_ns, table, time_range};
 use super::scan::{ScanReport, column_name};
 use crate::capfile::Input;
 use crate::plan::pipeline::Pipeline;
@@ -38,7 +39,7 @@ pub async fn explain(
 }
 
 /// The physical plans of an answer with rows and time per stage, once its stream has ended.
-pub fn after_run(plans: &super::run::Plans) -> String {
+pub fn after_run(plans: &Plans) -> String {
     let mut text = String::new();
     for plan in plans.list() {
         let metrics = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(

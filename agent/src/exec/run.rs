@@ -1,54 +1,20 @@
 //! Running a query: pipeline and input to a stream of record batches.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use datafusion::catalog::TableProvider;
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
-use datafusion::prelude::SessionContext;
+use datafusion::physical_plan::SendableRecordBatchStream;
 
-use super::chart;
+use super::engine::{Engine, Plans, RunOptions};
 use super::error::Error;
-use super::lower::{Lowered, TimeRange, lower};
+use super::lower::{TimeRange, lower};
 use super::scan::{CaptureTable, ScanOptions, ScanReport, column_name};
-use super::session::session;
 use crate::capfile::Input;
 use crate::plan::pipeline::{Op, Pipeline, SourceColumn, TimeBound};
 use crate::shape::Shape;
 use crate::types::OutputColumn;
-
-/// Limits and surroundings of a query.
-#[derive(Clone, Debug)]
-pub struct RunOptions {
-    /// Memory for the whole query, in bytes; past it, it spills.
-    pub memory_limit_bytes: usize,
-    /// Threads that work at the same time.
-    pub partitions: usize,
-    /// Where to spill; `None`: the system's temporary folder.
-    pub temp_dir: Option<PathBuf>,
-    /// The tag of every frame.
-    pub tag: String,
-    /// First instant (inclusive), in nanoseconds since the Unix epoch.
-    pub from_ns: Option<i64>,
-    /// Last instant (exclusive), in nanoseconds since the Unix epoch.
-    pub to_ns: Option<i64>,
-}
-
-impl Default for RunOptions {
-    fn default() -> Self {
-        Self {
-            memory_limit_bytes: 512 << 20,
-            partitions: std::thread::available_parallelism().map_or(1, usize::from),
-            temp_dir: None,
-            tag: "pcap".to_owned(),
-            from_ns: None,
-            to_ns: None,
-        }
-    }
-}
 
 /// An answer under way.
 pub struct Answer {
@@ -73,44 +39,6 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// The physical plans that a query ran, in order.
-#[derive(Clone, Debug, Default)]
-pub struct Plans(Arc<Mutex<Vec<Arc<dyn ExecutionPlan>>>>);
-
-impl Plans {
-    fn add(&self, plan: Arc<dyn ExecutionPlan>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(plan);
-    }
-
-    pub(super) fn list(&self) -> Vec<Arc<dyn ExecutionPlan>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// What runs plans.
-pub(super) struct Engine {
-    pub(super) context: SessionContext,
-    pub(super) plans: Plans,
-    pub(super) memory_limit_bytes: usize,
-}
-
-impl Engine {
-    pub(super) fn new(options: &RunOptions) -> Result<Self, Error> {
-        Ok(Self {
-            context: session(options)?,
-            plans: Plans::default(),
-            memory_limit_bytes: options.memory_limit_bytes,
-        })
-    }
-
-    /// Starts a plan.
-    pub(super) async fn stream(&self, plan: &LogicalPlan) -> Result<SendableRecordBatchStream, Error> {
-        let plan = self.context.state().create_physical_plan(plan).await?;
-        self.plans.add(Arc::clone(&plan));
-        Ok(execute_stream(plan, self.context.task_ctx())?)
-    }
-}
-
 /// Runs a query over capture files.
 pub async fn run(
     pipeline: &Pipeline,
@@ -123,7 +51,14 @@ pub async fn run(
     let table = table(pipeline, inputs, options, range, Arc::clone(&report));
     let engine = Engine::new(options)?;
     let lowered = lower(pipeline, table, column_name, TimeRange::default(), now_ns)?;
-    answer(engine, lowered, range, report).await
+    let (columns, shape, stream) = engine.run(lowered, range).await?;
+    Ok(Answer {
+        columns,
+        shape,
+        stream,
+        report,
+        plans: engine.plans,
+    })
 }
 
 /// The capture files as a table with the pipeline's columns.
@@ -160,30 +95,6 @@ fn ends_sorted(pipeline: &Pipeline) -> bool {
     };
     let limit = pipeline.ops.iter().position(|op| matches!(op, Op::Limit { .. }));
     limit.is_none_or(|limit| pipeline.ops.iter().take(limit).any(breaks))
-}
-
-/// Runs what was lowered.
-pub(super) async fn answer(
-    engine: Engine,
-    lowered: Lowered,
-    range: TimeRange,
-    report: Arc<ScanReport>,
-) -> Result<Answer, Error> {
-    let (columns, shape, stream) = match lowered {
-        Lowered::Plan {
-            plan,
-            columns,
-            shape,
-        } => (columns, shape, engine.stream(&plan).await?),
-        Lowered::Chart(input) => chart::run(&engine, input, range).await?,
-    };
-    Ok(Answer {
-        columns,
-        shape,
-        stream,
-        report,
-        plans: engine.plans,
-    })
 }
 
 pub(super) fn now_ns() -> i64 {

@@ -57,7 +57,11 @@ impl DistinctSet {
 
 impl AggregateUDFImpl for DistinctSet {
     fn name(&self) -> &str {
-        if self.merge { "merge_distinct_set" } else { "distinct_set" }
+        if self.merge {
+            "merge_distinct_set"
+        } else {
+            "distinct_set"
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -69,14 +73,18 @@ impl AggregateUDFImpl for DistinctSet {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(vec![Arc::new(Field::new(args.name, DataType::Binary, true))])
+        Ok(vec![Arc::new(Field::new(
+            args.name,
+            DataType::Binary,
+            true,
+        ))])
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let converter = match args.expr_fields {
-            [field] if !self.merge => {
-                Some(RowConverter::new(vec![SortField::new(field.data_type().clone())])?)
-            }
+            [field] if !self.merge => Some(RowConverter::new(vec![SortField::new(
+                field.data_type().clone(),
+            )])?),
             _ => None,
         };
         Ok(Box::new(Set {
@@ -120,7 +128,9 @@ impl Accumulator for Set {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let states = states.first().and_then(|array| array.as_binary_opt::<i32>());
+        let states = states
+            .first()
+            .and_then(|array| array.as_binary_opt::<i32>());
         let states = states.ok_or_else(|| exec_datafusion_err!("a distinct set is bytes"))?;
         for set in states.iter().flatten() {
             for value in values(set) {

@@ -36,7 +36,11 @@ impl ByteHistogram {
 
 impl AggregateUDFImpl for ByteHistogram {
     fn name(&self) -> &str {
-        if self.merge { "merge_byte_histogram" } else { "byte_histogram" }
+        if self.merge {
+            "merge_byte_histogram"
+        } else {
+            "byte_histogram"
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -48,7 +52,11 @@ impl AggregateUDFImpl for ByteHistogram {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(vec![Arc::new(Field::new(args.name, DataType::Binary, true))])
+        Ok(vec![Arc::new(Field::new(
+            args.name,
+            DataType::Binary,
+            true,
+        ))])
     }
 
     fn accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -98,7 +106,9 @@ impl Accumulator for Counts {
         if self.merge {
             return self.merge_batch(values);
         }
-        let values = values.first().and_then(|array| array.as_binary_opt::<i32>());
+        let values = values
+            .first()
+            .and_then(|array| array.as_binary_opt::<i32>());
         let values = values.ok_or_else(|| exec_datafusion_err!("byte_histogram takes bytes"))?;
         for byte in values.iter().flatten().flatten() {
             if let Some(count) = self.counts.get_mut(usize::from(*byte)) {
@@ -109,7 +119,9 @@ impl Accumulator for Counts {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let states = states.first().and_then(|array| array.as_binary_opt::<i32>());
+        let states = states
+            .first()
+            .and_then(|array| array.as_binary_opt::<i32>());
         let states = states.ok_or_else(|| exec_datafusion_err!("a byte histogram is bytes"))?;
         for histogram in states.iter().flatten() {
             self.add(histogram);

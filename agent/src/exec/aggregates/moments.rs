@@ -58,7 +58,8 @@ impl AggregateUDFImpl for Moments {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let field = |part: &str, ty| Arc::new(Field::new(format!("{}[{part}]", args.name), ty, true));
+        let field =
+            |part: &str, ty| Arc::new(Field::new(format!("{}[{part}]", args.name), ty, true));
         Ok(vec![
             field("count", DataType::Int64),
             field("mean", DataType::Float64),
@@ -74,7 +75,10 @@ impl AggregateUDFImpl for Moments {
         true
     }
 
-    fn create_groups_accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+    fn create_groups_accumulator(
+        &self,
+        _args: AccumulatorArgs,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
         Ok(Box::new(Groups::new(self.output, 0)))
     }
 }
@@ -206,6 +210,21 @@ impl GroupsAccumulator for Groups {
         groups: usize,
     ) -> Result<()> {
         self.update_batch(values, group_indices, None, groups)
+    }
+
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
+        let states: Vec<_> = states_of(values)?
+            .enumerate()
+            .map(|(row, state)| {
+                let kept = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+                state.filter(|_| kept).unwrap_or_default()
+            })
+            .collect();
+        Ok(state_arrays(&states))
     }
 
     fn size(&self) -> usize {

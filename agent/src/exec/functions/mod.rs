@@ -65,10 +65,15 @@ pub(super) const ENTROPY: &str = "histogram_entropy";
 pub(super) const SET_LENGTH: &str = "set_length";
 
 fn find(name: &str) -> Option<&'static Entry> {
-    [text::FUNCTIONS, network::FUNCTIONS, number::FUNCTIONS, time::FUNCTIONS]
-        .into_iter()
-        .flatten()
-        .find(|entry| entry.name == name)
+    [
+        text::FUNCTIONS,
+        network::FUNCTIONS,
+        number::FUNCTIONS,
+        time::FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
+    .find(|entry| entry.name == name)
 }
 
 /// What a call knows beside its arguments.
@@ -96,7 +101,9 @@ impl Function {
         pattern: Option<&str>,
     ) -> Result<Expr, Error> {
         let Some(entry) = find(name) else {
-            return Err(Error::Internal(format!("function {name} is not implemented")));
+            return Err(Error::Internal(format!(
+                "function {name} is not implemented"
+            )));
         };
         let pattern = pattern
             .map(Regex::new)
@@ -120,7 +127,12 @@ impl Function {
 
     fn key(&self) -> (&str, &[EvType], EvType, Option<&str>) {
         let pattern = self.context.pattern.as_ref().map(Regex::as_str);
-        (self.entry.name, &self.arguments, self.context.result, pattern)
+        (
+            self.entry.name,
+            &self.arguments,
+            self.context.result,
+            pattern,
+        )
     }
 }
 

@@ -13,8 +13,12 @@ pub(super) const FUNCTIONS: &[Entry] = &[
     strict("ip_in_cidr", |_, v| two(v, in_network)),
     strict("subnet", |_, v| two(v, subnet)),
     strict("ip_category", |_, v| one(v, category)),
-    strict("to_ip", |_, v| one(v, |v| parse_ip(&v.text()).map_or(Value::Null, Value::Ip))),
-    strict("to_mac", |_, v| one(v, |v| parse_mac(&v.text()).map_or(Value::Null, Value::Mac))),
+    strict("to_ip", |_, v| {
+        one(v, |v| parse_ip(&v.text()).map_or(Value::Null, Value::Ip))
+    }),
+    strict("to_mac", |_, v| {
+        one(v, |v| parse_mac(&v.text()).map_or(Value::Null, Value::Mac))
+    }),
 ];
 
 /// An address of either family, IPv4 as mapped.
@@ -28,9 +32,14 @@ pub(super) fn parse_ip(text: &str) -> Option<[u8; 16]> {
 /// Six hex octets parted by `:`, `-` or nothing.
 pub(super) fn parse_mac(text: &str) -> Option<u64> {
     let text = text.trim();
-    let digits: String = text.chars().filter(|c| !matches!(c, ':' | '-' | '.')).collect();
+    let digits: String = text
+        .chars()
+        .filter(|c| !matches!(c, ':' | '-' | '.'))
+        .collect();
     let valid = digits.len() == 12 && digits.chars().all(|c| c.is_ascii_hexdigit());
-    valid.then(|| u64::from_str_radix(&digits, 16).ok()).flatten()
+    valid
+        .then(|| u64::from_str_radix(&digits, 16).ok())
+        .flatten()
 }
 
 fn parse_network(text: &str) -> Option<Subnet> {
@@ -39,7 +48,11 @@ fn parse_network(text: &str) -> Option<Subnet> {
         None => (text, None),
     };
     let network = parse_ip(address)?;
-    let family_bits: u8 = if mapped_v4(network).is_some() && !address.contains(':') { 32 } else { 128 };
+    let family_bits: u8 = if mapped_v4(network).is_some() && !address.contains(':') {
+        32
+    } else {
+        128
+    };
     let prefix = prefix.unwrap_or(family_bits);
     (prefix <= family_bits).then(|| Subnet {
         network,

@@ -4,7 +4,7 @@ use super::network::{parse_ip, parse_mac};
 use super::text::{one, two};
 use super::value::Value;
 use super::{CAST, Context, ENTROPY, Entry, SET_LENGTH, lenient, strict};
-use crate::exec::aggregates::{histogram, distinct};
+use crate::exec::aggregates::{distinct, histogram};
 use crate::types::EvType;
 
 pub(super) const FUNCTIONS: &[Entry] = &[
@@ -12,26 +12,44 @@ pub(super) const FUNCTIONS: &[Entry] = &[
     strict("math_ceil", |_, v| math(v, |x| Some(x.ceil()))),
     strict("math_floor", |_, v| math(v, |x| Some(x.floor()))),
     strict("math_round", |_, v| math(v, |x| Some(x.round()))),
-    strict("math_sqrt", |_, v| math(v, |x| (x >= 0.0).then(|| x.sqrt()))),
+    strict("math_sqrt", |_, v| {
+        math(v, |x| (x >= 0.0).then(|| x.sqrt()))
+    }),
     strict("math_log", |_, v| math(v, |x| (x > 0.0).then(|| x.ln()))),
     strict("math_log2", |_, v| math(v, |x| (x > 0.0).then(|| x.log2()))),
-    strict("math_log10", |_, v| math(v, |x| (x > 0.0).then(|| x.log10()))),
+    strict("math_log10", |_, v| {
+        math(v, |x| (x > 0.0).then(|| x.log10()))
+    }),
     strict("math_pow", |_, v| math2(v, f64::powf)),
     strict("math_min", |_, v| math2(v, f64::min)),
     strict("math_max", |_, v| math2(v, f64::max)),
-    strict("hash_fnv64", |_, v| one(v, |v| Value::UInt(fnv64(&v.bytes())))),
-    strict("hash_crc32", |_, v| one(v, |v| Value::UInt(crc32(&v.bytes()).into()))),
+    strict("hash_fnv64", |_, v| {
+        one(v, |v| Value::UInt(fnv64(&v.bytes())))
+    }),
+    strict("hash_crc32", |_, v| {
+        one(v, |v| Value::UInt(crc32(&v.bytes()).into()))
+    }),
     strict("read_number", |_, v| two(v, read_number)),
     strict("/", |c, v| divide(c, v, i64::wrapping_div, |a, b| a / b)),
     strict("%", |c, v| divide(c, v, i64::wrapping_rem, |a, b| a % b)),
     strict("&", |_, v| bits(v, |a, b| a & b)),
     strict("|", |_, v| bits(v, |a, b| a | b)),
     strict("^", |_, v| bits(v, |a, b| a ^ b)),
-    strict("<<", |_, v| bits(v, |a, b| shift(b).map_or(0, |n| a.checked_shl(n).unwrap_or(0)))),
-    strict(">>", |_, v| bits(v, |a, b| shift(b).map_or(0, |n| a >> n.min(63)))),
+    strict("<<", |_, v| {
+        bits(v, |a, b| {
+            shift(b).map_or(0, |n| a.checked_shl(n).unwrap_or(0))
+        })
+    }),
+    strict(">>", |_, v| {
+        bits(v, |a, b| shift(b).map_or(0, |n| a >> n.min(63)))
+    }),
     lenient(CAST, |c, v| one(v, |v| convert(c.result, v))),
-    strict(ENTROPY, |_, v| one(v, |v| Value::float(histogram::entropy(&v.bytes())))),
-    strict(SET_LENGTH, |_, v| one(v, |v| Value::Int(distinct::length(&v.bytes())))),
+    strict(ENTROPY, |_, v| {
+        one(v, |v| Value::float(histogram::entropy(&v.bytes())))
+    }),
+    strict(SET_LENGTH, |_, v| {
+        one(v, |v| Value::Int(distinct::length(&v.bytes())))
+    }),
 ];
 
 fn math<'a>(values: &[Value<'a>], f: impl Fn(f64) -> Option<f64>) -> Value<'a> {
@@ -83,16 +101,21 @@ fn convert<'a>(to: EvType, value: &Value<'a>) -> Value<'a> {
             "false" | "0" => Value::Bool(false),
             _ => Value::Null,
         },
-        (EvType::Bool, value) => value.as_float().map_or(Value::Null, |v| Value::Bool(v != 0.0)),
-        (EvType::Ip | EvType::Ipv4, Value::Str(text)) => parse_ip(text).map_or(Value::Null, Value::Ip),
+        (EvType::Bool, value) => value
+            .as_float()
+            .map_or(Value::Null, |v| Value::Bool(v != 0.0)),
+        (EvType::Ip | EvType::Ipv4, Value::Str(text)) => {
+            parse_ip(text).map_or(Value::Null, Value::Ip)
+        }
         (EvType::Ip | EvType::Ipv4, Value::Bytes(bytes)) => read_ip(bytes),
         (EvType::Ip | EvType::Ipv4, Value::Int(_) | Value::UInt(_)) => value
             .as_int()
             .and_then(|v| u32::try_from(v).ok())
             .map_or(Value::Null, |v| Value::Ip(super::to_mapped(v))),
         (EvType::Mac, Value::Str(text)) => parse_mac(text).map_or(Value::Null, Value::Mac),
-        (EvType::Duration, Value::Str(text)) => crate::lang::time::parse_duration_ns(text.trim())
-            .map_or(Value::Null, Value::Duration),
+        (EvType::Duration, Value::Str(text)) => {
+            crate::lang::time::parse_duration_ns(text.trim()).map_or(Value::Null, Value::Duration)
+        }
         (EvType::Time, Value::Str(text)) => {
             super::time::guess(text).map_or(Value::Null, Value::Time)
         }
@@ -127,7 +150,11 @@ fn read_number<'a>(bytes: &Value<'a>, kind: &Value<'a>) -> Value<'a> {
     let big_endian = kind.ends_with("be");
     let mut wide = [0; 8];
     for (to, from) in wide.iter_mut().enumerate().map(|(place, to)| {
-        let from = if big_endian { width.checked_sub(place + 1) } else { Some(place) };
+        let from = if big_endian {
+            width.checked_sub(place + 1)
+        } else {
+            Some(place)
+        };
         (to, from.and_then(|at| bytes.get(at)))
     }) {
         *to = from.copied().unwrap_or(0);
@@ -137,7 +164,9 @@ fn read_number<'a>(bytes: &Value<'a>, kind: &Value<'a>) -> Value<'a> {
     match kind.as_str() {
         "float32" => Value::Float(f32::from_bits(value as u32).into()),
         "float64" => Value::Float(f64::from_bits(value)),
-        signed if signed.starts_with("int") => Value::Int((value << unused).cast_signed() >> unused),
+        signed if signed.starts_with("int") => {
+            Value::Int((value << unused).cast_signed() >> unused)
+        }
         _ => Value::UInt(value),
     }
 }

@@ -18,7 +18,9 @@ pub(super) const FUNCTIONS: &[Entry] = &[
         Value::string(present.join(" "))
     }),
     strict("to_text", |_, v| one(v, |v| Value::string(v.text()))),
-    strict("length", |_, v| one(v, |v| Value::Int(v.bytes().len() as i64))),
+    strict("length", |_, v| {
+        one(v, |v| Value::Int(v.bytes().len() as i64))
+    }),
     strict("len", |_, v| one(v, |v| Value::Int(v.bytes().len() as i64))),
     lenient("slice", |_, v| slice(v)),
     lenient("printf", |_, v| printf(v)),
@@ -35,17 +37,27 @@ pub(super) const FUNCTIONS: &[Entry] = &[
             Value::Int(position.map_or(-1, |at| at as i64))
         })
     }),
-    strict("strings_to_lower", |_, v| one(v, |v| Value::string(v.text().to_lowercase()))),
-    strict("strings_to_upper", |_, v| one(v, |v| Value::string(v.text().to_uppercase()))),
-    strict("strings_trim_space", |_, v| one(v, |v| Value::string(v.text().trim()))),
+    strict("strings_to_lower", |_, v| {
+        one(v, |v| Value::string(v.text().to_lowercase()))
+    }),
+    strict("strings_to_upper", |_, v| {
+        one(v, |v| Value::string(v.text().to_uppercase()))
+    }),
+    strict("strings_trim_space", |_, v| {
+        one(v, |v| Value::string(v.text().trim()))
+    }),
     strict("strings_replace_all", |_, v| match v {
         [text, old, new] => Value::string(text.text().replace(old.text().as_ref(), &new.text())),
         _ => Value::Null,
     }),
-    strict("hex_encode", |_, v| one(v, |v| Value::string(hex(&v.bytes(), false)))),
-    strict("hex_decode", |_, v| one(v, |v| {
-        hex_decode(&v.text()).map_or(Value::Null, |bytes| Value::Bytes(bytes.into()))
-    })),
+    strict("hex_encode", |_, v| {
+        one(v, |v| Value::string(hex(&v.bytes(), false)))
+    }),
+    strict("hex_decode", |_, v| {
+        one(v, |v| {
+            hex_decode(&v.text()).map_or(Value::Null, |bytes| Value::Bytes(bytes.into()))
+        })
+    }),
 ];
 
 /// Applies a function of one argument.
@@ -95,7 +107,11 @@ fn regex_capture<'a>(context: &Context, values: &[Value<'a>]) -> Value<'a> {
 fn bounds(length: usize, start: Option<i64>, end: Option<i64>) -> (usize, usize) {
     let place = |position: i64| {
         let length = length as i64;
-        let from_start = if position < 0 { position.saturating_add(length) } else { position };
+        let from_start = if position < 0 {
+            position.saturating_add(length)
+        } else {
+            position
+        };
         from_start.clamp(0, length) as usize
     };
     let start = start.map_or(0, place);
@@ -196,10 +212,16 @@ fn verb_text(verb: char, spec: &str, value: &Value<'_>) -> String {
             let precision = precision.unwrap_or(6).min(MAX_WIDTH);
             format!("{:.*}", precision, value.as_float().unwrap_or(f64::NAN))
         }
-        ('d', value) => value.as_int().map_or_else(|| value.text().into_owned(), |v| v.to_string()),
+        ('d', value) => value
+            .as_int()
+            .map_or_else(|| value.text().into_owned(), |v| v.to_string()),
         ('x' | 'X', Value::Int(_) | Value::UInt(_) | Value::Mac(_)) => {
             let value = value.as_int().unwrap_or_default();
-            if verb == 'x' { format!("{value:x}") } else { format!("{value:X}") }
+            if verb == 'x' {
+                format!("{value:x}")
+            } else {
+                format!("{value:X}")
+            }
         }
         ('x' | 'X', value) => hex(&value.bytes(), verb == 'X'),
         ('q', value) => format!("{:?}", value.text()),

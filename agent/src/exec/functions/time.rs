@@ -11,18 +11,28 @@ pub(super) const FUNCTIONS: &[Entry] = &[
         two(v, |text, layout| {
             let text = text.text();
             let layout = layout.text();
-            let time = if layout.is_empty() { guess(&text) } else { parse(&text, &layout) };
+            let time = if layout.is_empty() {
+                guess(&text)
+            } else {
+                parse(&text, &layout)
+            };
             time.map_or(Value::Null, Value::Time)
         })
     }),
-    strict("format_time", |_, v| two(v, |time, layout| format(time, &layout.text()))),
+    strict("format_time", |_, v| {
+        two(v, |time, layout| format(time, &layout.text()))
+    }),
     strict("to_duration", |_, v| {
         one(v, |v| {
-            crate::lang::time::parse_duration_ns(v.text().trim()).map_or(Value::Null, Value::Duration)
+            crate::lang::time::parse_duration_ns(v.text().trim())
+                .map_or(Value::Null, Value::Duration)
         })
     }),
     strict("unix", |_, v| {
-        one(v, |v| v.as_int().map_or(Value::Null, |t| Value::Int(t.div_euclid(1_000_000_000))))
+        one(v, |v| {
+            v.as_int()
+                .map_or(Value::Null, |t| Value::Int(t.div_euclid(1_000_000_000)))
+        })
     }),
 ];
 
@@ -86,7 +96,8 @@ fn parse(text: &str, layout: &str) -> Option<i64> {
         .map(|time| time.with_timezone(&Utc))
         .or_else(|_| NaiveDateTime::parse_from_str(text, &format).map(|time| time.and_utc()))
         .or_else(|_| {
-            NaiveDate::parse_from_str(text, &format).map(|day| day.and_time(Default::default()).and_utc())
+            NaiveDate::parse_from_str(text, &format)
+                .map(|day| day.and_time(Default::default()).and_utc())
         });
     time.ok()?.timestamp_nanos_opt()
 }
@@ -94,11 +105,16 @@ fn parse(text: &str, layout: &str) -> Option<i64> {
 /// The time that a text names in a common notation; UTC unless it says otherwise.
 pub(super) fn guess(text: &str) -> Option<i64> {
     let text = text.trim();
-    if let Ok(time) = DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc2822(text)) {
+    if let Ok(time) =
+        DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc2822(text))
+    {
         return time.timestamp_nanos_opt();
     }
     if let Ok(seconds) = text.parse::<f64>() {
-        let whole = text.parse::<i64>().ok().and_then(|s| s.checked_mul(1_000_000_000));
+        let whole = text
+            .parse::<i64>()
+            .ok()
+            .and_then(|s| s.checked_mul(1_000_000_000));
         return whole.or_else(|| Value::Float((seconds * 1e9).round()).as_int());
     }
     [

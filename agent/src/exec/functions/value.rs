@@ -69,7 +69,9 @@ impl<'a> Value<'a> {
             Self::Float(v) => Some(*v),
             Self::Str(text) => {
                 let text = text.trim();
-                text.parse().ok().or_else(|| parse_int(text).map(|v| v as f64))
+                text.parse()
+                    .ok()
+                    .or_else(|| parse_int(text).map(|v| v as f64))
             }
             _ => None,
         }
@@ -104,7 +106,8 @@ impl<'a> Value<'a> {
 
 fn float_to_int(value: f64) -> Option<i64> {
     // 2^63 is the first float above the range.
-    (value >= -9_223_372_036_854_775_808.0 && value < 9_223_372_036_854_775_808.0)
+    (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0)
+        .contains(&value)
         .then_some(value as i64)
 }
 
@@ -172,7 +175,10 @@ impl<'a> Reader<'a> {
             EvType::Ip => array.as_fixed_size_binary_opt().map(Self::Ip),
         };
         reader.ok_or_else(|| {
-            exec_datafusion_err!("a column of type {} was to hold {ty} values", array.data_type())
+            exec_datafusion_err!(
+                "a column of type {} was to hold {ty} values",
+                array.data_type()
+            )
         })
     }
 
@@ -206,10 +212,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Values as a column of a type; a value that does not fit is null.
-pub(super) fn collect<'a>(
-    ty: EvType,
-    values: impl Iterator<Item = Value<'a>>,
-) -> Result<ArrayRef> {
+pub(super) fn collect<'a>(ty: EvType, values: impl Iterator<Item = Value<'a>>) -> Result<ArrayRef> {
     let unsigned = |v: Value<'a>| match v {
         Value::UInt(v) | Value::Mac(v) => Some(v),
         Value::Null => None,

@@ -45,7 +45,10 @@ impl ScalarUDFImpl for WindowStart {
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         let time = args.first().map(|arg| arg.schema_name().to_string());
         let time = time.unwrap_or_default();
-        Ok(format!("window_start({time}, {}, {})", self.width, self.origin))
+        Ok(format!(
+            "window_start({time}, {}, {})",
+            self.width, self.origin
+        ))
     }
 
     fn display_name(&self, args: &[Expr]) -> Result<String> {

@@ -9,7 +9,9 @@ use super::{Lowerer, named};
 use crate::exec::error::Error;
 use crate::exec::functions::window::WindowStart;
 use crate::exec::types::arrow_type;
-use crate::plan::pipeline::{Aggregate, AggregateCall, AggregateOp, Branch, ColumnId, Expr as Source};
+use crate::plan::pipeline::{
+    Aggregate, AggregateCall, AggregateOp, Branch, ColumnId, Expr as Source,
+};
 
 /// An aggregation in the making. Equal expressions share a column: the engine wants each once.
 pub(super) struct Grouping {
@@ -122,7 +124,11 @@ impl Lowerer<'_> {
     fn window(&self, time: ColumnId, width: i64) -> Expr {
         // The start of a window is where it is already: the same expression keeps the
         // partitioning of the aggregation below.
-        if self.windows.get(&time).is_some_and(|known| known % width.max(1) == 0) {
+        if self
+            .windows
+            .get(&time)
+            .is_some_and(|known| known % width.max(1) == 0)
+        {
             return self.col(time);
         }
         WindowStart::call(self.col(time), width, 0)
@@ -155,24 +161,36 @@ impl Lowerer<'_> {
             .collect();
         let time = match window {
             Some(slot) => Some(slot),
-            None => self.condensed_time(aggregate).map(|time| grouping.call(min(time))),
+            None => self
+                .condensed_time(aggregate)
+                .map(|time| grouping.call(min(time))),
         };
         let mut made = Vec::new();
         for call in &branch.calls {
-            let state = self.make_call(call)?.into_iter().map(|e| grouping.call(e)).collect();
+            let state = self
+                .make_call(call)?
+                .into_iter()
+                .map(|e| grouping.call(e))
+                .collect();
             made.push(Made { call, state });
         }
         let newest = self.newest(aggregate);
         let mut last = Vec::new();
         for (output, input) in carried {
-            last.push((self.name(*output), grouping.call(last_value(self.col(*input), newest.clone()))));
+            last.push((
+                self.name(*output),
+                grouping.call(last_value(self.col(*input), newest.clone())),
+            ));
             for state in self.carried_state(*input) {
                 let slot = grouping.call(last_value(named(&state), newest.clone()));
                 last.push((state, slot));
             }
         }
         let (plan, column) = grouping.build(self.plan.clone())?;
-        let mut columns: Vec<_> = keys.iter().map(|(id, slot)| (self.name(*id), column(*slot))).collect();
+        let mut columns: Vec<_> = keys
+            .iter()
+            .map(|(id, slot)| (self.name(*id), column(*slot)))
+            .collect();
         columns.extend(time.map(|slot| (self.name(aggregate.output_time), column(slot))));
         columns.extend(last.into_iter().map(|(name, slot)| (name, column(slot))));
         for made in made {
@@ -273,7 +291,10 @@ impl Lowerer<'_> {
             let state = if call.op == AggregateOp::UniqueCount {
                 Vec::new()
             } else {
-                self.make_call(call)?.into_iter().map(|e| inner.call(e)).collect()
+                self.make_call(call)?
+                    .into_iter()
+                    .map(|e| inner.call(e))
+                    .collect()
             };
             partial.push(Made { call, state });
         }
@@ -297,12 +318,19 @@ impl Lowerer<'_> {
             made.push(Made { call, state });
         }
         let (plan, column) = outer.build(plan)?;
-        let mut columns: Vec<_> = keys.iter().map(|(id, slot)| (self.name(*id), column(*slot))).collect();
+        let mut columns: Vec<_> = keys
+            .iter()
+            .map(|(id, slot)| (self.name(*id), column(*slot)))
+            .collect();
         columns.extend(time.map(|slot| (self.name(aggregate.output_time), column(slot))));
         for Made { call, state } in made {
             let state: Vec<_> = state.into_iter().map(&column).collect();
             if call.op == AggregateOp::UniqueCount {
-                columns.extend(state.into_iter().map(|count| (self.name(call.output), count)));
+                columns.extend(
+                    state
+                        .into_iter()
+                        .map(|count| (self.name(call.output), count)),
+                );
             } else {
                 self.push_value(call, &state, &mut columns)?;
             }
@@ -323,7 +351,10 @@ impl Lowerer<'_> {
             made.push((self.name(column), lit(index)));
         }
         if aggregate.branches.len() < 2 {
-            return Ok(made.into_iter().map(|(name, expr)| expr.alias(name)).collect());
+            return Ok(made
+                .into_iter()
+                .map(|(name, expr)| expr.alias(name))
+                .collect());
         }
         let mut columns = Vec::new();
         for (name, ty) in self.all_columns(aggregate) {
@@ -357,7 +388,9 @@ impl Lowerer<'_> {
                 if self.merged.contains_key(&call.output) && !is_own_state(call.op) {
                     let types = match call.op {
                         AggregateOp::Mean => vec![Int64, Float64],
-                        AggregateOp::Variance | AggregateOp::Stddev => vec![Int64, Float64, Float64],
+                        AggregateOp::Variance | AggregateOp::Stddev => {
+                            vec![Int64, Float64, Float64]
+                        }
                         _ => vec![Binary],
                     };
                     let names = state_names(call.op, &self.name(call.output));

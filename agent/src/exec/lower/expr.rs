@@ -86,7 +86,9 @@ impl Lowerer<'_> {
                     lowered.push((Box::new(self.expr(condition)?), Box::new(value)));
                 }
                 let otherwise = Some(Box::new(self.converted(otherwise, ty)?));
-                Expr::Case(datafusion::logical_expr::Case::new(None, lowered, otherwise))
+                Expr::Case(datafusion::logical_expr::Case::new(
+                    None, lowered, otherwise,
+                ))
             }
             Source::Coalesce(values) => {
                 let ty = self.type_of(expr);
@@ -131,7 +133,9 @@ impl Lowerer<'_> {
         let pattern = match pattern {
             Some(Source::Literal(Literal::String(pattern))) => Some(pattern.as_str()),
             Some(_) => {
-                return Err(Error::Query(format!("the pattern of {name} must be a constant")));
+                return Err(Error::Query(format!(
+                    "the pattern of {name} must be a constant"
+                )));
             }
             None => None,
         };
@@ -144,7 +148,11 @@ impl Lowerer<'_> {
 
     fn arithmetic(&self, op: ArithmeticOp, a: &Source, b: &Source) -> Result<Expr, Error> {
         let float = [a, b].iter().any(|e| self.type_of(e) == EvType::Float64);
-        let ty = if float { EvType::Float64 } else { EvType::Int64 };
+        let ty = if float {
+            EvType::Float64
+        } else {
+            EvType::Int64
+        };
         let (a, b) = (self.converted(a, ty)?, self.converted(b, ty)?);
         let native = match op {
             ArithmeticOp::Add => Some(Operator::Plus),
@@ -284,10 +292,16 @@ fn compare_literal(op: Comparison, column: Expr, ty: EvType, literal: &Literal) 
         (ty, _, Some(value)) if ty.is_integer() => {
             let (smallest, largest) = integer_range(ty);
             if value < smallest {
-                return Some(constant(column, matches!(op, Comparison::Ne | Comparison::Gt | Comparison::Ge)));
+                return Some(constant(
+                    column,
+                    matches!(op, Comparison::Ne | Comparison::Gt | Comparison::Ge),
+                ));
             }
             if value > largest {
-                return Some(constant(column, matches!(op, Comparison::Ne | Comparison::Lt | Comparison::Le)));
+                return Some(constant(
+                    column,
+                    matches!(op, Comparison::Ne | Comparison::Lt | Comparison::Le),
+                ));
             }
             Some(binary_expr(column, operator(op), lit(integer(ty, value)?)))
         }

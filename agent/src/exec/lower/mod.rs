@@ -20,8 +20,8 @@ use crate::plan::pipeline::{self, AggregateOp, ColumnId, Op, Pipeline, SortKey, 
 use crate::shape::Shape;
 use crate::types::{EvType, OutputColumn};
 
-pub(super) use self::render::ChartInput;
 pub(super) use self::expr::convert;
+pub(super) use self::render::{ChartCategory, ChartInput};
 pub(super) use self::state::Merge;
 
 /// Name of the scanned table in plans.
@@ -115,7 +115,10 @@ impl<'a> Lowerer<'a> {
             used: state::used(pipeline),
             merged: state::merged(pipeline),
             order: Vec::new(),
-            ties: find(SourceColumn::Sequence).map(|(id, _)| *id).into_iter().collect(),
+            ties: find(SourceColumn::Sequence)
+                .map(|(id, _)| *id)
+                .into_iter()
+                .collect(),
             time: find(SourceColumn::Time).map(|(id, _)| *id),
             windows: HashMap::new(),
         })
@@ -244,6 +247,3 @@ fn cast(expr: Expr, ty: EvType) -> Expr {
 fn try_cast(expr: Expr, ty: EvType) -> Expr {
     datafusion::logical_expr::try_cast(expr, arrow_type(ty))
 }
-
-#[cfg(test)]
-mod tests;

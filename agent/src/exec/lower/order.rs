@@ -53,7 +53,11 @@ impl Lowerer<'_> {
             return Ok(builder);
         }
         let exprs = self.sort_exprs(&self.order)?;
-        Ok(if exprs.is_empty() { builder } else { builder.sort(exprs)? })
+        Ok(if exprs.is_empty() {
+            builder
+        } else {
+            builder.sort(exprs)?
+        })
     }
 
     pub(super) fn limit(&mut self, skip: u64, fetch: u64) -> Result<(), Error> {
@@ -83,7 +87,10 @@ impl Lowerer<'_> {
         window_ns: Option<i64>,
         order: &[SortKey],
     ) -> Result<(), Error> {
-        let mut exprs = keys.iter().map(|key| self.expr(key)).collect::<Result<Vec<_>, _>>()?;
+        let mut exprs = keys
+            .iter()
+            .map(|key| self.expr(key))
+            .collect::<Result<Vec<_>, _>>()?;
         if let (Some(width), Some(time)) = (window_ns, self.time) {
             exprs.push(WindowStart::call(self.col(time), width, 0));
         }
@@ -96,9 +103,14 @@ impl Lowerer<'_> {
         let only_keys = window_ns.is_none()
             && own.len() == keys.len()
             && self.order.is_empty()
-            && wanted.clone().all(|column| own.iter().any(|id| self.name(*id) == column.name));
+            && wanted
+                .clone()
+                .all(|column| own.iter().any(|id| self.name(*id) == column.name));
         if only_keys && !exprs.is_empty() {
-            self.plan = self.builder().aggregate(exprs, Vec::<Expr>::new())?.build()?;
+            self.plan = self
+                .builder()
+                .aggregate(exprs, Vec::<Expr>::new())?
+                .build()?;
             self.ties = own.into_iter().collect();
             self.ties.sort_unstable();
             return Ok(());
@@ -112,7 +124,13 @@ impl Lowerer<'_> {
             .partition_by(keys)
             .order_by(self.sort_exprs(order)?)
             .build()?;
-        let columns: Vec<_> = self.plan.schema().columns().into_iter().map(Expr::Column).collect();
+        let columns: Vec<_> = self
+            .plan
+            .schema()
+            .columns()
+            .into_iter()
+            .map(Expr::Column)
+            .collect();
         let place = number.schema_name().to_string();
         self.plan = self
             .builder()
@@ -135,7 +153,13 @@ impl Lowerer<'_> {
             .partition_by(keys.iter().map(|key| self.col(*key)).collect())
             .order_by(self.sort_exprs(order)?)
             .build()?;
-        let columns: Vec<_> = self.plan.schema().columns().into_iter().map(Expr::Column).collect();
+        let columns: Vec<_> = self
+            .plan
+            .schema()
+            .columns()
+            .into_iter()
+            .map(Expr::Column)
+            .collect();
         let previous_name = previous.schema_name().to_string();
         let from = self.column(value).ty;
         let now = convert(self.col(value), from, ty)?;

@@ -4,7 +4,7 @@ use datafusion::functions_aggregate::expr_fn::{count, last_value, sum};
 use datafusion::logical_expr::expr_fn::when;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit};
 
-use super::aggregate::Grouping;
+use super::aggregate::{Grouping, Slot};
 use super::expr::null;
 use super::{Lowered, Lowerer, Merge, named};
 use crate::exec::error::Error;
@@ -80,9 +80,16 @@ impl Lowerer<'_> {
     /// entry's.
     fn merge_rows(&mut self, columns: &[ColumnId], keys: &[ColumnId]) -> Result<(), Error> {
         let mut grouping = Grouping::new();
-        let keys: Vec<_> = keys.iter().map(|id| (*id, grouping.group(self.col(*id)))).collect();
-        let newest: Vec<_> = self.time.iter().map(|id| self.col(*id).sort(true, true)).collect();
-        let mut made = Vec::new();
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|id| (*id, grouping.group(self.col(*id))))
+            .collect();
+        let newest: Vec<_> = self
+            .time
+            .iter()
+            .map(|id| self.col(*id).sort(true, true))
+            .collect();
+        let mut made: Vec<(ColumnId, Vec<Slot>, Option<Merge>)> = Vec::new();
         for id in columns {
             if keys.iter().any(|(key, _)| key == id) || made.iter().any(|(own, ..)| own == id) {
                 continue;
@@ -90,7 +97,11 @@ impl Lowerer<'_> {
             let column = self.column(*id);
             if column.lineage.is_some() || column.ty.is_number() || column.ty == EvType::Duration {
                 let merge = self.merge_of(*id);
-                let slots = merge.calls()?.into_iter().map(|e| grouping.call(e)).collect();
+                let slots = merge
+                    .calls()?
+                    .into_iter()
+                    .map(|e| grouping.call(e))
+                    .collect();
                 made.push((*id, slots, Some(merge)));
             } else {
                 let slot = grouping.call(last_value(self.col(*id), newest.clone()));
@@ -138,13 +149,16 @@ impl Lowerer<'_> {
             name: self.column(category.value).name.clone(),
             merge: self.merge_of(category.value),
             filter: category.branch.map(|(column, branch)| {
-                self.col(column).eq(lit(u8::try_from(branch).unwrap_or(u8::MAX)))
+                self.col(column)
+                    .eq(lit(u8::try_from(branch).unwrap_or(u8::MAX)))
             }),
             keys: category
                 .keys
                 .iter()
                 .filter_map(|id| {
-                    let place = names.iter().position(|name| *name == self.column(*id).name)?;
+                    let place = names
+                        .iter()
+                        .position(|name| *name == self.column(*id).name)?;
                     Some((place, self.col(*id)))
                 })
                 .collect(),
@@ -169,7 +183,11 @@ impl Lowerer<'_> {
         let mut grouping = Grouping::new();
         let bar_slot = grouping.group(self.col(bar));
         let segment_slot = grouping.group(self.col(segment));
-        let slots: Vec<_> = merge.calls()?.into_iter().map(|e| grouping.call(e)).collect();
+        let slots: Vec<_> = merge
+            .calls()?
+            .into_iter()
+            .map(|e| grouping.call(e))
+            .collect();
         let (plan, column) = grouping.build(self.plan.clone())?;
         let state: Vec<_> = slots.into_iter().map(&column).collect();
         let value = merge.finish(&state)?;
@@ -178,7 +196,9 @@ impl Lowerer<'_> {
             column(segment_slot).alias("segment"),
             value.alias("magnitude"),
         ])?;
-        let total = sum(named("magnitude")).partition_by(vec![named("bar")]).build()?;
+        let total = sum(named("magnitude"))
+            .partition_by(vec![named("bar")])
+            .build()?;
         let total_name = total.schema_name().to_string();
         let plan = plan.window([total])?.sort([
             named(total_name).sort(false, false),
@@ -296,16 +316,26 @@ impl Lowerer<'_> {
         gauge: bool,
     ) -> Result<Lowered, Error> {
         let mut grouping = Grouping::new();
-        let key_slots: Vec<_> = keys.iter().map(|id| grouping.group(self.col(*id))).collect();
+        let key_slots: Vec<_> = keys
+            .iter()
+            .map(|id| grouping.group(self.col(*id)))
+            .collect();
         let mut values = Vec::new();
         for (id, _) in cards {
             let merge = self.merge_of(*id);
-            let slots: Vec<_> = merge.calls()?.into_iter().map(|e| grouping.call(e)).collect();
+            let slots: Vec<_> = merge
+                .calls()?
+                .into_iter()
+                .map(|e| grouping.call(e))
+                .collect();
             values.push((merge, slots));
         }
         let (plan, column) = grouping.build(self.plan.clone())?;
         let mut exprs: Vec<Expr> = key_slots.into_iter().map(&column).collect();
-        let order: Vec<_> = exprs.iter().map(|key| key.clone().sort(true, false)).collect();
+        let order: Vec<_> = exprs
+            .iter()
+            .map(|key| key.clone().sort(true, false))
+            .collect();
         let mut outputs: Vec<_> = keys.iter().map(|id| self.output(*id)).collect();
         for ((merge, slots), (_, label)) in values.into_iter().zip(cards) {
             let state: Vec<_> = slots.into_iter().map(&column).collect();

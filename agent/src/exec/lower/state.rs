@@ -43,7 +43,9 @@ pub(super) fn state_names(op: AggregateOp, value: &str) -> Vec<String> {
     if is_own_state(op) {
         return Vec::new();
     }
-    (0..parts(op)).map(|part| format!("{value}:{part}")).collect()
+    (0..parts(op))
+        .map(|part| format!("{value}:{part}"))
+        .collect()
 }
 
 /// The aggregate calls that make the state from single values of a type.
@@ -110,12 +112,18 @@ pub(super) fn finish(op: AggregateOp, state: &[Expr]) -> Result<Expr, Error> {
             let variance = vec![(variance, EvType::Float64)];
             Function::call("math_sqrt", variance, EvType::Float64, None)?
         }
-        (AggregateOp::UniqueCount, [set]) => {
-            Function::call(SET_LENGTH, vec![(set.clone(), EvType::Bytes)], EvType::Int64, None)?
-        }
-        (AggregateOp::Entropy, [bytes]) => {
-            Function::call(ENTROPY, vec![(bytes.clone(), EvType::Bytes)], EvType::Float64, None)?
-        }
+        (AggregateOp::UniqueCount, [set]) => Function::call(
+            SET_LENGTH,
+            vec![(set.clone(), EvType::Bytes)],
+            EvType::Int64,
+            None,
+        )?,
+        (AggregateOp::Entropy, [bytes]) => Function::call(
+            ENTROPY,
+            vec![(bytes.clone(), EvType::Bytes)],
+            EvType::Float64,
+            None,
+        )?,
         (_, [value, ..]) => value.clone(),
         (_, []) => null(EvType::Int64)?,
     })
@@ -289,15 +297,20 @@ fn renderer_columns(renderer: &Renderer) -> Vec<ColumnId> {
         Renderer::Text { data, time, .. } => vec![*data, *time],
         Renderer::Raw { data, .. } | Renderer::Hex { data } => vec![*data],
         Renderer::Pcap { columns } => columns.to_vec(),
-        Renderer::Table { columns, merge, .. } => {
-            columns.iter().chain(merge.iter().flatten()).copied().collect()
-        }
+        Renderer::Table { columns, merge, .. } => columns
+            .iter()
+            .chain(merge.iter().flatten())
+            .copied()
+            .collect(),
         Renderer::Chart {
             time, categories, ..
         } => {
             let inner = categories.iter().flat_map(|category| {
                 let branch = category.branch.map(|(column, _)| column);
-                [category.value].into_iter().chain(category.keys.clone()).chain(branch)
+                [category.value]
+                    .into_iter()
+                    .chain(category.keys.clone())
+                    .chain(branch)
             });
             inner.chain([*time]).collect()
         }
@@ -313,13 +326,21 @@ fn renderer_columns(renderer: &Renderer) -> Vec<ColumnId> {
             source_group,
             target_group,
             ..
-        } => [Some(*source), Some(*target), *weight, *source_group, *target_group]
-            .into_iter()
-            .flatten()
+        } => [
+            Some(*source),
+            Some(*target),
+            *weight,
+            *source_group,
+            *target_group,
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        Renderer::Numbercard { cards, keys, .. } => cards
+            .iter()
+            .map(|(id, _)| *id)
+            .chain(keys.iter().copied())
             .collect(),
-        Renderer::Numbercard { cards, keys, .. } => {
-            cards.iter().map(|(id, _)| *id).chain(keys.iter().copied()).collect()
-        }
     }
 }
 
@@ -333,7 +354,9 @@ pub(super) fn merged(pipeline: &Pipeline) -> HashMap<ColumnId, AggregateOp> {
             | Renderer::Hex { .. }
             | Renderer::Pcap { .. }
     );
-    let columns = renderer_columns(&pipeline.renderer).into_iter().filter(|_| merging);
+    let columns = renderer_columns(&pipeline.renderer)
+        .into_iter()
+        .filter(|_| merging);
     columns
         .filter_map(|id| super::column(pipeline, id).lineage.as_ref())
         .map(|lineage| (lineage.origin, lineage.op))
