@@ -114,7 +114,7 @@ pub(super) static FIELDS: &[FieldSpec] = &[
         "Payload",
         Bytes,
         "data of the datagram, padding cut",
-        |p| udp_payload(p),
+        udp_payload,
     ),
     field("udp", "SrcIP", Ip, "source address of the packet", |p| {
         address(p, UDP.0, 0)
