@@ -1,8 +1,49 @@
 //! The command line: the only place that reads arguments and prints.
 
+mod args;
+mod error;
+mod parse;
+mod progress;
+mod query;
+mod query_text;
+mod reference;
+mod terminal;
+
+use std::io::{self, Write as _};
 use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use args::{Cli, Command};
+use error::Error;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    ExitCode::from(2)
+    let cli = Cli::parse();
+    match run(&cli.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed too; there is nowhere left to say so.
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<u8, Error> {
+    let mut out = io::stdout().lock();
+    match command {
+        Command::Query(args) => {
+            drop(out);
+            return query::run(args);
+        }
+        Command::Parse(args) => return parse::run(args, &mut out),
+        Command::Fields(args) => reference::fields(args, &mut out)?,
+        Command::Modules(args) => reference::modules(args, &mut out)?,
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "flowsift", &mut out);
+        }
+    }
+    Ok(0)
 }

@@ -1,0 +1,64 @@
+//! The program's errors, and the exit code that each has.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the program did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The query is wrong; the text is the rendered diagnostics.
+    #[error("{0}")]
+    Query(String),
+    /// The command line is wrong.
+    #[error("error: {message}\n  hint: {hint}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to write.
+        hint: String,
+    },
+    /// A file of the command line could not be used.
+    #[error("error: cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The input cannot be read at all.
+    #[error("error: {0}")]
+    Input(#[from] crate::capfile::Error),
+    /// The query failed while running.
+    #[error("error: {0}")]
+    Run(#[from] crate::exec::Error),
+    /// The answer could not be written.
+    #[error("error: {0}")]
+    Render(#[from] crate::render::Error),
+    /// The runtime could not be started.
+    #[error("error: cannot start threads: {0}")]
+    Runtime(io::Error),
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// The exit code (an interface: README, "Exit codes").
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Query(_) | Self::Usage { .. } => 2,
+            Self::Render(error) if error.is_usage() => 2,
+            Self::Run(crate::exec::Error::Query(_)) => 2,
+            // As a shell reports a process ended by SIGINT.
+            Self::Interrupted => 130,
+            _ => 1,
+        }
+    }
+
+    /// Whether the reader of the output went away, which is no error.
+    pub(super) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Render(error) if error.is_broken_pipe())
+    }
+}
