@@ -72,7 +72,12 @@ pub(super) struct QueryArgs {
     pub(super) write: Option<PathBuf>,
 
     /// Read the query from a file
-    #[arg(short = 'f', long = "file", value_name = "FILE", conflicts_with = "query")]
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "FILE",
+        conflicts_with = "query"
+    )]
     pub(super) query_file: Option<PathBuf>,
 
     /// Define a macro: $NAME in the query becomes TEXT; may be repeated
@@ -139,7 +144,12 @@ pub(super) struct ParseArgs {
     pub(super) format: ParseFormat,
 
     /// Read the query from a file
-    #[arg(short = 'f', long = "file", value_name = "FILE", conflicts_with = "query")]
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "FILE",
+        conflicts_with = "query"
+    )]
     pub(super) query_file: Option<PathBuf>,
 
     /// Define a macro: $NAME in the query becomes TEXT; may be repeated
@@ -175,12 +185,15 @@ pub(super) struct ModulesArgs {
 }
 
 fn parse_format(text: &str) -> Result<Format, String> {
-    text.parse().map_err(|error: crate::render::Error| error.to_string())
+    text.parse()
+        .map_err(|error: crate::render::Error| error.to_string())
 }
 
 /// Bytes from `64MiB`, `64M`, `100MB`, `1GiB` or a plain number.
 fn parse_size(text: &str) -> Result<usize, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let factor: usize = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -190,9 +203,15 @@ fn parse_size(text: &str) -> Result<usize, String> {
         "kb" => 1_000,
         "mb" => 1_000_000,
         "gb" => 1_000_000_000,
-        _ => return Err(format!("unknown unit '{unit}'; use KiB, MiB, GiB, KB, MB or GB")),
+        _ => {
+            return Err(format!(
+                "unknown unit '{unit}'; use KiB, MiB, GiB, KB, MB or GB"
+            ));
+        }
     };
-    let number: usize = number.parse().map_err(|_| "expected a size such as 512MiB".to_owned())?;
+    let number: usize = number
+        .parse()
+        .map_err(|_| "expected a size such as 512MiB".to_owned())?;
     match number.checked_mul(factor) {
         Some(bytes) if bytes >= 1 << 20 => Ok(bytes),
         Some(_) => Err("at least 1MiB is needed".to_owned()),

@@ -58,8 +58,16 @@ fn show(report: &ScanReport, stop: &AtomicBool) {
 }
 
 fn line(report: &ScanReport, elapsed: Duration) -> String {
-    let (done, total, packets) = (report.bytes_read(), report.bytes_total(), report.packets_read());
-    let percent = if total == 0 { 0 } else { (done.saturating_mul(100) / total).min(100) };
+    let (done, total, packets) = (
+        report.bytes_read(),
+        report.bytes_total(),
+        report.packets_read(),
+    );
+    let percent = if total == 0 {
+        0
+    } else {
+        (done.saturating_mul(100) / total).min(100)
+    };
     let seconds = elapsed.as_secs_f64().max(0.001);
     format!(
         "{percent:3} %  {} of {}  {packets} packets  {}/s",
@@ -74,7 +82,11 @@ pub(super) fn bytes(value: f64) -> String {
     let mut value = value;
     for unit in ["B", "kB", "MB", "GB"] {
         if value < 1000.0 {
-            return if unit == "B" { format!("{value:.0} B") } else { format!("{value:.1} {unit}") };
+            return if unit == "B" {
+                format!("{value:.0} B")
+            } else {
+                format!("{value:.1} {unit}")
+            };
         }
         value /= 1000.0;
     }

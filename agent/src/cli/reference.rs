@@ -14,7 +14,8 @@ pub(super) fn fields(args: &FieldsArgs, out: &mut dyn Write) -> Result<(), Error
         let name = format!("{}.{}", field.protocol, field.name);
         let haystack = format!("{name} {}", field.doc).to_ascii_lowercase();
         if haystack.contains(&filter) {
-            writeln!(out, "{name:<24} {:<8} {}", field.ty.to_string(), field.doc).map_err(write_error)?;
+            writeln!(out, "{name:<24} {:<8} {}", field.ty.to_string(), field.doc)
+                .map_err(write_error)?;
         }
     }
     Ok(())

@@ -1,0 +1,247 @@
+//! `flowsift query`: from the command line to an answer on standard output.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures::StreamExt as _;
+
+use super::args::QueryArgs;
+use super::error::Error;
+use super::progress::Progress;
+use super::{query_text, terminal};
+use crate::capfile;
+use crate::exec::{self, Answer, RunOptions};
+use crate::lang::{self, time};
+use crate::plan::{self, pipeline::Pipeline};
+use crate::render::{self, Format, RenderOptions};
+use crate::shape::Shape;
+
+/// Bytes gathered before a write to the output.
+const OUTPUT_BUFFER: usize = 1 << 16;
+
+/// Runs the query; the exit code.
+pub(super) fn run(args: &QueryArgs) -> Result<u8, Error> {
+    let text = query_text::read(
+        args.query.as_deref(),
+        args.query_file.as_deref(),
+        &args.macros,
+    )?;
+    let pipeline = resolve(
+        &text,
+        terminal::colour(args.colour, terminal::stderr_is_terminal()),
+    )?;
+    let options = run_options(args)?;
+    if args.read.is_empty() {
+        return Err(Error::Usage {
+            message: "no packets to read".to_owned(),
+            hint: "name a capture file, a folder or standard input: -r FILE".to_owned(),
+        });
+    }
+    let inputs = capfile::discover(&args.read)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(options.partitions)
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = answer(args, &pipeline, inputs, &options) => result,
+            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+        }
+    });
+    // Readers stop at their next batch; nobody waits for them.
+    runtime.shutdown_background();
+    result
+}
+
+/// The resolved pipeline; warnings are printed.
+fn resolve(text: &str, colour: bool) -> Result<Pipeline, Error> {
+    let (tree, mut warnings) = query_text::parse(text, colour)?;
+    match plan::resolve(&tree) {
+        Ok(pipeline) => {
+            warnings.extend(pipeline.warnings.iter().cloned());
+            eprint!("{}", lang::render(&warnings, text, colour));
+            Ok(pipeline)
+        }
+        Err(diagnostics) => {
+            warnings.extend(diagnostics);
+            Err(Error::Query(lang::render(&warnings, text, colour)))
+        }
+    }
+}
+
+fn run_options(args: &QueryArgs) -> Result<RunOptions, Error> {
+    let now_ns = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_nanos()).ok())
+        .unwrap_or(0);
+    let bound = |flag: &str, text: &Option<String>| match text {
+        None => Ok(None),
+        Some(text) => time::parse_time(text, now_ns)
+            .map(Some)
+            .map_err(|reason| Error::Usage {
+                message: format!("{flag} '{text}': {reason}"),
+                hint: "write -1h, now, 2026-01-31, '2026-01-31 12:00', RFC 3339 or epoch seconds"
+                    .to_owned(),
+            }),
+    };
+    let last = match &args.last {
+        None => None,
+        Some(text) => Some(
+            time::parse_duration_ns(text).map_err(|reason| Error::Usage {
+                message: format!("--last '{text}': {reason}"),
+                hint: "write a duration such as 1h, 30m or 7d".to_owned(),
+            })?,
+        ),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(RunOptions {
+        memory_limit_bytes: args.memory,
+        partitions: args.threads.map_or(cores, usize::from),
+        temp_dir: args.temp_dir.clone(),
+        tag: args.tag.clone(),
+        from_ns: match last {
+            Some(duration) => Some(now_ns.saturating_sub(duration.saturating_abs())),
+            None => bound("--from", &args.from)?,
+        },
+        to_ns: bound("--to", &args.to)?,
+        now_ns,
+    })
+}
+
+/// Runs and renders; the exit code.
+async fn answer(
+    args: &QueryArgs,
+    pipeline: &Pipeline,
+    inputs: Vec<capfile::Input>,
+    options: &RunOptions,
+) -> Result<u8, Error> {
+    let report = exec::scan::ScanReport::for_inputs(&inputs);
+    let progress = Progress::start(
+        report.clone(),
+        !args.quiet && terminal::stderr_is_terminal() && !args.explain,
+    );
+    let mut answer = exec::run(pipeline, inputs, options, report.clone()).await?;
+    if args.explain {
+        eprintln!("{}", plan::explain(pipeline));
+        eprintln!("{}", answer.explain());
+    }
+    let output = Output::choose(args, &answer.shape)?;
+    let rows = show(&mut answer, &output, args).await?;
+    drop(progress);
+    if args.explain {
+        eprintln!("{}", answer.explain_after_run());
+    }
+    let damaged = notes(&report, rows);
+    Ok(if damaged && args.strict { 3 } else { 0 })
+}
+
+/// Pumps the answer into its renderer; the number of rows.
+async fn show(answer: &mut Answer, output: &Output, args: &QueryArgs) -> Result<u64, Error> {
+    let (width, height) = terminal::size();
+    let options = RenderOptions {
+        width: args.width.map_or(width, usize::from),
+        height: args.height.map_or(height, usize::from),
+        colour: terminal::colour(args.colour, output.to_terminal),
+        ..RenderOptions::default()
+    };
+    let writer = output.open()?;
+    let mut sink = render::sink(
+        answer.shape.clone(),
+        answer.columns.clone(),
+        output.format,
+        options,
+        writer,
+    )?;
+    let mut rows = 0;
+    while let Some(batch) = answer.stream.next().await {
+        let batch = batch.map_err(exec::Error::from)?;
+        rows += batch.num_rows() as u64;
+        sink.batch(&batch)?;
+    }
+    sink.finish()?;
+    for note in sink.notes() {
+        eprintln!("note: {note}");
+    }
+    Ok(rows)
+}
+
+/// Prints what the answer missed; whether input was damaged.
+fn notes(report: &exec::scan::ScanReport, rows: u64) -> bool {
+    let warnings = report.warnings();
+    for warning in &warnings {
+        eprintln!("warning: {warning}");
+    }
+    for note in report.notes() {
+        eprintln!("note: {note}");
+    }
+    if rows == 0 {
+        eprintln!(
+            "note: no rows: {} packets read, {} of them passed the first filters",
+            report.packets_read(),
+            report.packets_decoded(),
+        );
+    }
+    !warnings.is_empty()
+}
+
+/// Where the answer goes, and in which format.
+struct Output {
+    format: Format,
+    path: Option<PathBuf>,
+    to_terminal: bool,
+}
+
+impl Output {
+    fn choose(args: &QueryArgs, shape: &Shape) -> Result<Self, Error> {
+        let path = args.output.clone().or_else(|| args.write.clone());
+        let path = path.filter(|path| path != Path::new("-"));
+        let to_terminal = path.is_none() && terminal::stdout_is_terminal();
+        let format = if args.write.is_some() {
+            Format::Pcap
+        } else if let Some(format) = args.format {
+            format
+        } else if let Some(format) = path.as_deref().and_then(format_of_name) {
+            format
+        } else {
+            Format::default_for(shape, to_terminal)
+        };
+        if to_terminal && format.is_binary() {
+            return Err(Error::Usage {
+                message: format!("{format} is binary and standard output is a terminal"),
+                hint: "write it to a file: -o FILE".to_owned(),
+            });
+        }
+        render::supports(shape, format)?;
+        Ok(Self {
+            format,
+            path,
+            to_terminal,
+        })
+    }
+
+    fn open(&self) -> Result<Box<dyn Write>, Error> {
+        match &self.path {
+            None => Ok(Box::new(BufWriter::with_capacity(
+                OUTPUT_BUFFER,
+                io::stdout(),
+            ))),
+            Some(path) => {
+                let file = File::create(path).map_err(|source| Error::File {
+                    action: "write",
+                    path: path.clone(),
+                    source,
+                })?;
+                Ok(Box::new(BufWriter::with_capacity(OUTPUT_BUFFER, file)))
+            }
+        }
+    }
+}
+
+/// The format that a file's extension names.
+fn format_of_name(path: &Path) -> Option<Format> {
+    path.extension()?.to_str()?.parse().ok()
+}
