@@ -1,6 +1,7 @@
 //! The README's sessions are run, so that they cannot rot.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::root;
@@ -41,16 +42,14 @@ fn the_readme_shows_what_the_program_prints() {
         sessions.len()
     );
     for (command, expected) in sessions {
-        // `cargo run` builds what the tests have built already.
-        let program = env!("CARGO_BIN_EXE_flowsift");
-        let script = command
-            .replace("cargo run --release -p flowsift --", program)
-            .replace("flowsift query", &format!("{program} query"))
-            .replace(&format!("{program} {program}"), program);
+        // `cargo run` would build again what the tests have built already.
+        let script = command.replace("cargo run --release -p flowsift --", "flowsift");
+        let folder = Path::new(env!("CARGO_BIN_EXE_flowsift")).parent().unwrap();
+        let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
         let output = Command::new("sh")
             .args(["-c", &script])
             .current_dir(root())
-            .envs([("COLUMNS", "80"), ("LINES", "24"), ("TERM", "dumb")])
+            .envs([("COLUMNS", "80"), ("LINES", "24"), ("TERM", "dumb"), ("PATH", &path)])
             .output()
             .unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
