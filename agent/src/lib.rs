@@ -25,3 +25,56 @@ pub mod cli;
 pub mod exec;
 #[cfg(feature = "engine")]
 pub mod render;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// Which modules each module may name in `use crate::...` and `crate::...` paths.
+    const MAY_USE: &[(&str, &[&str])] = &[
+        ("capfile", &["frame"]),
+        ("decode", &["frame", "types"]),
+        ("lang", &[]),
+        ("plan", &["decode", "lang", "types"]),
+        ("exec", &["capfile", "decode", "frame", "plan", "shape", "text", "types"]),
+        ("render", &["capfile", "frame", "shape", "text", "types"]),
+    ];
+
+    fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn modules_know_only_what_stands_before_them() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut wrong = Vec::new();
+        for (module, may_use) in MAY_USE {
+            let mut files = Vec::new();
+            sources(&root.join(module), &mut files);
+            assert!(!files.is_empty(), "{module} has no files");
+            for file in files {
+                let text = fs::read_to_string(&file).unwrap();
+                // Tests may reach further: they compare with what stands elsewhere.
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+                if file.file_stem().is_some_and(|stem| stem == "tests" || stem == "testing") {
+                    continue;
+                }
+                for used in code.split("crate::").skip(1) {
+                    let name = used.split(|c: char| !c.is_ascii_lowercase()).next().unwrap();
+                    if name != *module && !name.is_empty() && !may_use.contains(&name) {
+                        wrong.push(format!("{} uses {name}", file.display()));
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
