@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::render::Error as RenderError;
+
 /// Why the program did not answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -35,7 +37,7 @@ pub(super) enum Error {
     Run(#[from] crate::exec::Error),
     /// The answer could not be written.
     #[error("error: {0}")]
-    Render(#[from] crate::render::Error),
+    Render(#[from] RenderError),
     /// The runtime could not be started.
     #[error("error: cannot start threads: {0}")]
     Runtime(io::Error),
@@ -49,11 +51,20 @@ impl Error {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Query(_) | Self::Usage { .. } => 2,
-            Self::Render(error) if error.is_usage() => 2,
+            Self::Render(RenderError::Unsupported { .. } | RenderError::UnknownFormat { .. }) => 2,
             Self::Run(crate::exec::Error::Query(_)) => 2,
             // As a shell reports a process ended by SIGINT.
             Self::Interrupted => 130,
             _ => 1,
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Input(error) => error.hint().map(str::to_owned),
+            Self::Render(error) => error.hint(),
+            _ => None,
         }
     }
 

@@ -26,6 +26,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Standard error may be closed too; there is nowhere left to say so.
             let _ = writeln!(io::stderr(), "{error}");
+            if let Some(hint) = error.hint() {
+                let _ = writeln!(io::stderr(), "  hint: {hint}");
+            }
             ExitCode::from(error.exit_code())
         }
     }

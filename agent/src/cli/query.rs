@@ -200,11 +200,13 @@ impl Output {
         let path = args.output.clone().or_else(|| args.write.clone());
         let path = path.filter(|path| path != Path::new("-"));
         let to_terminal = path.is_none() && terminal::stdout_is_terminal();
+        let extension = path.as_deref().and_then(Path::extension);
+        let named = extension.and_then(|text| text.to_str()).and_then(Format::from_extension);
         let format = if args.write.is_some() {
             Format::Pcap
         } else if let Some(format) = args.format {
             format
-        } else if let Some(format) = path.as_deref().and_then(format_of_name) {
+        } else if let Some(format) = named {
             format
         } else {
             Format::default_for(shape, to_terminal)
@@ -215,7 +217,7 @@ impl Output {
                 hint: "write it to a file: -o FILE".to_owned(),
             });
         }
-        render::supports(shape, format)?;
+        format.check(shape)?;
         Ok(Self {
             format,
             path,
@@ -239,9 +241,4 @@ impl Output {
             }
         }
     }
-}
-
-/// The format that a file's extension names.
-fn format_of_name(path: &Path) -> Option<Format> {
-    path.extension()?.to_str()?.parse().ok()
 }
