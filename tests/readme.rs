@@ -49,7 +49,12 @@ fn the_readme_shows_what_the_program_prints() {
         let output = Command::new("sh")
             .args(["-c", &script])
             .current_dir(root())
-            .envs([("COLUMNS", "80"), ("LINES", "24"), ("TERM", "dumb"), ("PATH", &path)])
+            .envs([
+                ("COLUMNS", "80"),
+                ("LINES", "24"),
+                ("TERM", "dumb"),
+                ("PATH", &path),
+            ])
             .output()
             .unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();

@@ -31,13 +31,18 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// Which modules each module may name in `use crate::...` and `crate::...` paths.
+    /// Which modules each module may name (`exec` needs of `lang` the one reader of times) in `use crate::...` and `crate::...` paths.
     const MAY_USE: &[(&str, &[&str])] = &[
         ("capfile", &["frame"]),
         ("decode", &["frame", "types"]),
         ("lang", &[]),
-        ("plan", &["decode", "lang", "types"]),
-        ("exec", &["capfile", "decode", "frame", "plan", "shape", "text", "types"]),
+        ("plan", &["decode", "lang", "text", "types"]),
+        (
+            "exec",
+            &[
+                "capfile", "decode", "frame", "plan", "shape", "text", "types",
+            ],
+        ),
         ("render", &["capfile", "frame", "shape", "text", "types"]),
     ];
 
@@ -64,11 +69,17 @@ mod tests {
                 let text = fs::read_to_string(&file).unwrap();
                 // Tests may reach further: they compare with what stands elsewhere.
                 let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-                if file.file_stem().is_some_and(|stem| stem == "tests" || stem == "testing") {
+                if file
+                    .file_stem()
+                    .is_some_and(|stem| stem == "tests" || stem == "testing")
+                {
                     continue;
                 }
                 for used in code.split("crate::").skip(1) {
-                    let name = used.split(|c: char| !c.is_ascii_lowercase()).next().unwrap();
+                    let name = used
+                        .split(|c: char| !c.is_ascii_lowercase())
+                        .next()
+                        .unwrap();
                     if name != *module && !name.is_empty() && !may_use.contains(&name) {
                         wrong.push(format!("{} uses {name}", file.display()));
                     }

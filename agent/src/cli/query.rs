@@ -201,7 +201,9 @@ impl Output {
         let path = path.filter(|path| path != Path::new("-"));
         let to_terminal = path.is_none() && terminal::stdout_is_terminal();
         let extension = path.as_deref().and_then(Path::extension);
-        let named = extension.and_then(|text| text.to_str()).and_then(Format::from_extension);
+        let named = extension
+            .and_then(|text| text.to_str())
+            .and_then(Format::from_extension);
         let format = if args.write.is_some() {
             Format::Pcap
         } else if let Some(format) = args.format {

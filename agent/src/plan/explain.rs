@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::fields::decode;
 use super::pipeline::{
     Aggregate, AggregateOp, ArithmeticOp, ColumnId, Comparison, Expr, Literal, Op, Pipeline,
     Renderer, SortKey, SourceColumn, TimeBound,
 };
+use crate::decode;
 use crate::text;
 
 /// One line per operation; a column is `name#id`.

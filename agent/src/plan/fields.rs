@@ -1,8 +1,7 @@
 //! Packet fields as the language names them: spelling, aliases and sides over the field table.
 
 use super::report::{Outcome, error, hinted};
-// The one place that names the field table: the decoder's own goes here.
-pub(in crate::plan) use super::standin as decode;
+use crate::decode;
 
 use crate::lang::ast::Spanned;
 use crate::types::EvType;
@@ -52,20 +51,28 @@ pub(crate) fn find(word: &Spanned<String>) -> Outcome<PacketField> {
 }
 
 fn lookup(protocol: &str, name: &str) -> Option<PacketField> {
-    let found = decode::find(protocol, name)?;
-    let index = u16::try_from(found.index).ok()?;
-    let spec = decode::fields().get(found.index)?;
-    let either = match decode::sides(found.index) {
-        Some((src, dst)) => Some((u16::try_from(src).ok()?, u16::try_from(dst).ok()?)),
+    let index = decode::find(protocol, name)?.index;
+    let spec = decode::fields().get(usize::from(index))?;
+    let side = |name| decode::find(spec.protocol, name).map(|found| found.index);
+    let either = match spec.either {
+        Some((source, destination)) => Some((side(source)?, side(destination)?)),
         None => None,
+    };
+    // An alias names the value that it makes; a field of that name is no alias.
+    let alias = spec.aliases.iter().find(|(p, n)| {
+        p.eq_ignore_ascii_case(protocol) && n.eq_ignore_ascii_case(name)
+    });
+    let note = match alias {
+        Some((p, n)) => Some(format!("{p}.{n} is read as {}.{}", spec.protocol, spec.name)),
+        None => spec.tolerated.map(str::to_owned),
     };
     Some(PacketField {
         index,
         layer: spec.protocol,
-        name: found.name.unwrap_or(spec.name).to_owned(),
+        name: alias.map_or(spec.name, |(_, name)| name).to_owned(),
         ty: spec.ty,
         either,
-        note: found.note.map(str::to_owned),
+        note,
     })
 }
 

@@ -16,7 +16,6 @@ mod prune;
 mod report;
 mod resolve;
 mod scope;
-mod standin;
 
 pub use explain::explain;
 pub use report::nearest;

@@ -1,11 +1,11 @@
 //! What a stage sees and changes: the visible enumerated values, the operations so far, and the
 //! order in which entries flow.
 
-use super::fields::decode;
 use super::pipeline::{
     Column, ColumnId, Expr, Lineage, Literal, Op, Renderer, SortKey, SourceColumn,
 };
 use super::report::{Outcome, error, hinted, nearest, warning};
+use crate::decode;
 use crate::lang::ast::Spanned;
 use crate::lang::diagnostic::{Diagnostic, Severity, Span};
 use crate::types::EvType;

@@ -1,13 +1,13 @@
 //! packet: fields of the packet, with filters.
 
 use super::super::arguments::Args;
-use super::super::fields::decode;
 use super::super::fields::{self, PacketField};
 use super::super::filter::{Condition, Operand, predicate, take_condition};
 use super::super::pipeline::{ColumnId, Comparison, Expr, Op, SourceColumn};
 use super::super::registry::{ModuleSpec, flag, valued};
 use super::super::report::{Outcome, error};
 use super::super::scope::{Origin, Scope, needs_frames};
+use crate::decode;
 use crate::lang::ast::{CompareOp, Spanned};
 use crate::lang::diagnostic::Span;
 use crate::types::EvType;
