@@ -12,32 +12,50 @@ use crate::exec::scan::ScanReport;
 const FIRST_AFTER: Duration = Duration::from_millis(700);
 const EVERY: Duration = Duration::from_millis(200);
 
-/// Shows progress until dropped.
+/// Shows progress of one scan at a time, if enabled.
 pub(super) struct Progress {
+    enabled: bool,
+    shown: Option<Shown>,
+}
+
+struct Shown {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 impl Progress {
-    /// Starts showing `report`, if `enabled`.
-    pub(super) fn start(report: Arc<ScanReport>, enabled: bool) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let thread = enabled.then(|| {
-            let stop = Arc::clone(&stop);
-            thread::spawn(move || show(&report, &stop))
-        });
-        Self { stop, thread }
+    pub(super) fn new(enabled: bool) -> Self {
+        Self {
+            enabled,
+            shown: None,
+        }
+    }
+
+    /// Starts showing `report`, and no other.
+    pub(super) fn watch(&mut self, report: Arc<ScanReport>) {
+        self.stop();
+        if self.enabled {
+            let stop = Arc::new(AtomicBool::new(false));
+            let until = Arc::clone(&stop);
+            let thread = thread::spawn(move || show(&report, &until));
+            self.shown = Some(Shown { stop, thread });
+        }
+    }
+
+    /// Clears the line.
+    pub(super) fn stop(&mut self) {
+        if let Some(Shown { stop, thread }) = self.shown.take() {
+            stop.store(true, Ordering::Relaxed);
+            thread.thread().unpark();
+            // The thread only prints; if it panicked there is nothing to undo.
+            let _ = thread.join();
+        }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // The thread only prints; if it panicked there is nothing to undo.
-            let _ = thread.join();
-        }
+        self.stop();
     }
 }
 

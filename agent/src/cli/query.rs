@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt as _;
@@ -12,9 +13,9 @@ use super::error::Error;
 use super::progress::Progress;
 use super::{query_text, terminal};
 use crate::capfile;
-use crate::exec::{self, Answer, RunOptions};
+use crate::exec::{self, Answer, RunOptions, scan::ScanReport};
 use crate::lang::{self, time};
-use crate::plan::{self, pipeline::Pipeline};
+use crate::plan::{self, pipeline::Pipeline, pipeline::Renderer};
 use crate::render::{self, Format, RenderOptions};
 use crate::shape::Shape;
 
@@ -108,7 +109,7 @@ fn run_options(args: &QueryArgs) -> Result<RunOptions, Error> {
             None => bound("--from", &args.from)?,
         },
         to_ns: bound("--to", &args.to)?,
-        now_ns,
+        split: true,
     })
 }
 
@@ -119,34 +120,75 @@ async fn answer(
     inputs: Vec<capfile::Input>,
     options: &RunOptions,
 ) -> Result<u8, Error> {
-    let report = exec::scan::ScanReport::for_inputs(&inputs);
-    let progress = Progress::start(
-        report.clone(),
-        !args.quiet && terminal::stderr_is_terminal() && !args.explain,
-    );
-    let mut answer = exec::run(pipeline, inputs, options, report.clone()).await?;
     if args.explain {
         eprintln!("{}", plan::explain(pipeline));
-        eprintln!("{}", answer.explain());
+        eprintln!(
+            "{}",
+            exec::explain(pipeline, inputs.clone(), options).await?
+        );
     }
-    let output = Output::choose(args, &answer.shape)?;
-    let rows = show(&mut answer, &output, args).await?;
-    drop(progress);
+    let mut progress = Progress::new(!args.quiet && terminal::stderr_is_terminal());
+    let mut rows = 0;
+    let whole = RunOptions {
+        split: false,
+        ..options.clone()
+    };
+    let mut result = attempt(
+        args,
+        pipeline,
+        inputs.clone(),
+        options,
+        &mut progress,
+        &mut rows,
+    )
+    .await;
+    if matches!(result, Err(Error::Run(exec::Error::SplitMissed(_)))) && rows == 0 {
+        result = attempt(args, pipeline, inputs, &whole, &mut progress, &mut rows).await;
+    }
+    progress.stop();
+    let answer = result?;
     if args.explain {
         eprintln!("{}", answer.explain_after_run());
     }
-    let damaged = notes(&report, rows);
+    let damaged = notes(&answer.report, rows);
     Ok(if damaged && args.strict { 3 } else { 0 })
 }
 
-/// Pumps the answer into its renderer; the number of rows.
-async fn show(answer: &mut Answer, output: &Output, args: &QueryArgs) -> Result<u64, Error> {
+/// One run; `rows` counts what was given to the renderer, which cannot be taken back.
+async fn attempt(
+    args: &QueryArgs,
+    pipeline: &Pipeline,
+    inputs: Vec<capfile::Input>,
+    options: &RunOptions,
+    progress: &mut Progress,
+    rows: &mut u64,
+) -> Result<Answer, Error> {
+    let report = Arc::new(ScanReport::default());
+    progress.watch(Arc::clone(&report));
+    let mut answer = exec::run(pipeline, inputs, options, report).await?;
+    let output = Output::choose(args, &answer.shape)?;
+    let entry_limit = match pipeline.renderer {
+        Renderer::Text { limit, .. } | Renderer::Raw { limit, .. } => limit,
+        _ => None,
+    };
+    show(&mut answer, &output, args, entry_limit, rows).await?;
+    Ok(answer)
+}
+
+/// Pumps the answer into its renderer.
+async fn show(
+    answer: &mut Answer,
+    output: &Output,
+    args: &QueryArgs,
+    entry_limit: Option<u64>,
+    rows: &mut u64,
+) -> Result<(), Error> {
     let (width, height) = terminal::size();
     let options = RenderOptions {
         width: args.width.map_or(width, usize::from),
         height: args.height.map_or(height, usize::from),
         colour: terminal::colour(args.colour, output.to_terminal),
-        ..RenderOptions::default()
+        limit_bytes: entry_limit,
     };
     let writer = output.open()?;
     let mut sink = render::sink(
@@ -156,33 +198,41 @@ async fn show(answer: &mut Answer, output: &Output, args: &QueryArgs) -> Result<
         options,
         writer,
     )?;
-    let mut rows = 0;
     while let Some(batch) = answer.stream.next().await {
         let batch = batch.map_err(exec::Error::from)?;
-        rows += batch.num_rows() as u64;
+        *rows += batch.num_rows() as u64;
         sink.batch(&batch)?;
     }
     sink.finish()?;
     for note in sink.notes() {
         eprintln!("note: {note}");
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// Prints what the answer missed; whether input was damaged.
-fn notes(report: &exec::scan::ScanReport, rows: u64) -> bool {
+fn notes(report: &ScanReport, rows: u64) -> bool {
     let warnings = report.warnings();
     for warning in &warnings {
         eprintln!("warning: {warning}");
     }
-    for note in report.notes() {
-        eprintln!("note: {note}");
+    for (link, packets) in report.unknown_links() {
+        eprintln!(
+            "note: {packets} packets of link type {} were not decoded",
+            link.0
+        );
+    }
+    if report.portless_fragments() > 0 {
+        eprintln!(
+            "note: {} packets are later fragments, which have no ports",
+            report.portless_fragments()
+        );
     }
     if rows == 0 {
         eprintln!(
-            "note: no rows: {} packets read, {} of them passed the first filters",
+            "note: no rows: {} packets read, {} of them left out by the first filters",
             report.packets_read(),
-            report.packets_decoded(),
+            report.packets_skipped(),
         );
     }
     !warnings.is_empty()

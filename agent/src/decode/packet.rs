@@ -4,6 +4,7 @@ use etherparse::ip_number::{DCCP, SCTP, TCP, UDP, UDP_LITE};
 
 use super::bytes;
 use super::linktype;
+use super::network::Extensions;
 use super::walk::{Next, walk};
 use crate::frame::{Frame, LinkType};
 
@@ -203,5 +204,18 @@ impl<'a> Packet<'a> {
         }
         let [a, b, c, d] = bytes::array(self.transport, 0)?;
         Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
+    }
+
+    /// Whether it is a fragment other than the first, which has no ports.
+    pub fn is_later_fragment(&self) -> bool {
+        match self.network_kind {
+            Network::None => false,
+            Network::V4 => bytes::u16(self.network, 6).is_some_and(|field| field & 0x1fff != 0),
+            Network::V6 => Extensions::new(self.network).any(|extension| {
+                extension
+                    .fragment_offset()
+                    .is_some_and(|offset| offset != 0)
+            }),
+        }
     }
 }

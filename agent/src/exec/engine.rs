@@ -29,6 +29,8 @@ pub struct RunOptions {
     pub from_ns: Option<i64>,
     /// Last instant (exclusive), in nanoseconds since the Unix epoch.
     pub to_ns: Option<i64>,
+    /// Whether large files are divided among threads; off after [`super::Error::SplitMissed`].
+    pub split: bool,
 }
 
 impl Default for RunOptions {
@@ -40,6 +42,7 @@ impl Default for RunOptions {
             tag: "pcap".to_owned(),
             from_ns: None,
             to_ns: None,
+            split: true,
         }
     }
 }

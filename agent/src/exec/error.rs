@@ -3,6 +3,8 @@
 use datafusion::common::DataFusionError;
 use thiserror::Error;
 
+use super::scan::split_missed;
+
 /// Why a query gave no answer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -21,6 +23,10 @@ pub enum Error {
         /// What to do about it.
         hint: String,
     },
+    /// A file that was divided among threads turned out damaged or different at the place: the
+    /// query is to be run again with [`super::RunOptions::split`] off.
+    #[error("a file was divided at a place that does not hold: {0}")]
+    SplitMissed(String),
     /// A mistake in the program.
     #[error("internal error of the engine: {0}")]
     Internal(String),
@@ -38,6 +44,9 @@ impl Error {
 
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
+        if split_missed(&error) {
+            return Self::SplitMissed(error.find_root().to_string());
+        }
         match error.find_root() {
             DataFusionError::ResourcesExhausted(stage) => Self::Resources {
                 stage: stage.clone(),

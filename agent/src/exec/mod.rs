@@ -6,13 +6,18 @@ mod aggregates;
 mod chart;
 mod engine;
 mod error;
+mod explain;
 pub mod functions;
 mod lower;
+mod run;
+pub mod scan;
 mod session;
 pub mod types;
 
 pub use engine::{Plans, RunOptions};
 pub use error::Error;
+pub use explain::{after_run, explain};
+pub use run::{Answer, run};
 
 #[cfg(test)]
 mod tests;

@@ -39,15 +39,15 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Runs a query over capture files.
+/// Runs a query over capture files; what the scan meets is added to the report, at once.
 pub async fn run(
     pipeline: &Pipeline,
     inputs: Vec<Input>,
     options: &RunOptions,
+    report: Arc<ScanReport>,
 ) -> Result<Answer, Error> {
     let now_ns = now_ns();
     let range = time_range(pipeline, options, now_ns);
-    let report = Arc::new(ScanReport::default());
     let table = table(pipeline, inputs, options, range, Arc::clone(&report));
     let engine = Engine::new(options)?;
     let lowered = lower(pipeline, table, column_name, TimeRange::default(), now_ns)?;
@@ -69,7 +69,8 @@ pub(super) fn table(
     range: TimeRange,
     report: Arc<ScanReport>,
 ) -> Arc<dyn TableProvider> {
-    let mut columns: Vec<SourceColumn> = pipeline.source.iter().map(|(_, column)| *column).collect();
+    let mut columns: Vec<SourceColumn> =
+        pipeline.source.iter().map(|(_, column)| *column).collect();
     if columns.is_empty() {
         columns.push(SourceColumn::Sequence);
     }
@@ -78,9 +79,13 @@ pub(super) fn table(
     let options = ScanOptions {
         partitions: options.partitions,
         tag: options.tag.clone(),
-        time_range: bounded
-            .then(|| (range.start.unwrap_or(i64::MIN), range.end.unwrap_or(i64::MAX))),
-        split: !stops_early || ends_sorted(pipeline),
+        time_range: bounded.then(|| {
+            (
+                range.start.unwrap_or(i64::MIN),
+                range.end.unwrap_or(i64::MAX),
+            )
+        }),
+        split: options.split && (!stops_early || ends_sorted(pipeline)),
     };
     Arc::new(CaptureTable::new(inputs, columns, options, report))
 }
@@ -93,12 +98,17 @@ fn ends_sorted(pipeline: &Pipeline) -> bool {
             Op::Aggregate(_) | Op::Sort(_) | Op::Distinct { .. } | Op::LimitBy { .. }
         )
     };
-    let limit = pipeline.ops.iter().position(|op| matches!(op, Op::Limit { .. }));
+    let limit = pipeline
+        .ops
+        .iter()
+        .position(|op| matches!(op, Op::Limit { .. }));
     limit.is_none_or(|limit| pipeline.ops.iter().take(limit).any(breaks))
 }
 
 pub(super) fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
@@ -109,7 +119,9 @@ pub(super) fn time_range(pipeline: &Pipeline, options: &RunOptions, now_ns: i64)
         TimeBound::RelativeToNow(by) => Some(now_ns.saturating_add(by)),
         TimeBound::RelativeToOther(by) => Some(match other {
             Some(TimeBound::Absolute(time)) => time.saturating_add(by),
-            Some(TimeBound::RelativeToNow(other)) => now_ns.saturating_add(other).saturating_add(by),
+            Some(TimeBound::RelativeToNow(other)) => {
+                now_ns.saturating_add(other).saturating_add(by)
+            }
             _ => now_ns.saturating_add(by),
         }),
     };

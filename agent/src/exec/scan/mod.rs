@@ -1,0 +1,29 @@
+//! The scan: capture files to record batches, with the filters that packets need not be rows for.
+//!
+//! ```text
+//! CaptureTable (planning: predicate, projection, parts) -> CaptureScanExec -> one thread per
+//! partition: capfile -> view (decode) -> predicate -> batch
+//! ```
+//!
+//! Invariants: a filter is pushed only if [`predicate`] decides it exactly as the engine's own
+//! filter would, nulls included; a row does not depend on the number of partitions.
+
+mod batch;
+mod error;
+mod fields;
+mod plan;
+mod predicate;
+mod read;
+mod report;
+mod table;
+mod test;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{ScanError, split_missed};
+pub use plan::CaptureScanExec;
+pub use report::ScanReport;
+pub use table::{CaptureTable, ScanOptions};
+pub use view::{column_name, column_type};

@@ -1,0 +1,190 @@
+//! The thread of one partition: its frames, one after another, to batches.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering::Relaxed;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::common::Result;
+use datafusion::physical_plan::metrics::BaselineMetrics;
+use tokio::sync::mpsc::Sender;
+
+use super::batch::BatchBuilder;
+use super::error::ScanError;
+use super::plan::Scan;
+use super::report::ScanReport;
+use super::table::Piece;
+use super::view::{Depth, FrameView};
+use crate::capfile::FrameReader;
+use crate::decode::{self, Packet};
+use crate::frame::LinkType;
+
+/// Frames between two looks at whether anybody still wants them.
+const FRAMES_PER_ROUND: u32 = 8192;
+
+/// Bits of a sequence number that hold the record's offset in its file; the file's number is
+/// above them. 16 TiB of one file and a million files stay apart and in order.
+const OFFSET_BITS: u32 = 44;
+
+/// Reads the pieces of one partition.
+pub(super) struct Reader<'a> {
+    scan: &'a Scan,
+    depth: Depth,
+    output: &'a Sender<Result<RecordBatch>>,
+    metrics: &'a BaselineMetrics,
+    batch: BatchBuilder,
+    /// Rows that may still be made.
+    left: usize,
+    counts: Counts,
+}
+
+/// What has not been added to the report yet.
+#[derive(Default)]
+struct Counts {
+    packets: u64,
+    rows: u64,
+    portless_fragments: u64,
+    unknown_links: BTreeMap<u16, u64>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        scan: &'a Scan,
+        output: &'a Sender<Result<RecordBatch>>,
+        metrics: &'a BaselineMetrics,
+    ) -> Self {
+        let mut used = scan.projection.clone();
+        if let Some(predicate) = &scan.predicate {
+            predicate.columns(&mut used);
+        }
+        let schema = scan.schema.clone();
+        Self {
+            scan,
+            depth: scan.columns.depth(used),
+            output,
+            metrics,
+            batch: BatchBuilder::new(&scan.columns, &scan.projection, schema, &scan.tag),
+            left: scan.limit.unwrap_or(usize::MAX),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Reads all pieces, until there is nobody to take the batches, or enough rows.
+    pub(super) fn read(mut self, pieces: &[Piece]) -> Result<()> {
+        for piece in pieces {
+            if self.left == 0 {
+                break;
+            }
+            let mut frames = piece.part.open().map_err(ScanError::from)?;
+            let flow = self.read_frames(piece, &mut frames)?;
+            if frames.boundary_missed() {
+                let file = piece.part.input().name().to_owned();
+                return Err(ScanError::SplitMissed { file }.into());
+            }
+            self.scan.report.add_warnings(frames.warnings());
+            if flow.is_break() {
+                return Ok(());
+            }
+        }
+        // The last batch: whether anybody takes it makes no difference any more.
+        self.send().map(|_| ())
+    }
+
+    /// All frames of a piece; breaks off when nobody takes the batches any more.
+    fn read_frames(&mut self, piece: &Piece, frames: &mut FrameReader) -> Result<ControlFlow<()>> {
+        let mut bytes_reported = 0;
+        loop {
+            let timer = self.metrics.elapsed_compute().timer();
+            let more = self.round(piece.file << OFFSET_BITS, frames)?;
+            timer.done();
+            let bytes = frames.bytes_read();
+            self.scan
+                .report
+                .bytes_read
+                .fetch_add(bytes - bytes_reported, Relaxed);
+            bytes_reported = bytes;
+            self.counts.add_to(&self.scan.report);
+            if self.output.is_closed() || self.batch.is_full() && self.send()?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if !more {
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
+    }
+
+    /// Frames until the batch is full or the round is over; whether there may be more.
+    fn round(&mut self, file: u64, frames: &mut FrameReader) -> Result<bool> {
+        for _ in 0..FRAMES_PER_ROUND {
+            if self.left == 0 {
+                return Ok(false);
+            }
+            let Some(frame) = frames.next_frame() else {
+                return Ok(false);
+            };
+            self.counts.packets += 1;
+            if let Some((start, end)) = self.scan.time_range
+                && !frame
+                    .time_ns
+                    .is_some_and(|time| (start..end).contains(&time))
+            {
+                continue;
+            }
+            let sequence = file | frame.offset;
+            let view = FrameView::new(&self.scan.columns, self.depth, frame, sequence);
+            if let Some(packet) = view.outer() {
+                self.counts.packet(packet, frame.link_type);
+            }
+            if let Some(predicate) = &self.scan.predicate
+                && !predicate.is_true(&view)
+            {
+                continue;
+            }
+            self.batch.push(&view)?;
+            self.counts.rows += 1;
+            self.left -= 1;
+            if self.batch.is_full() {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Hands the rows so far over; breaks off when nobody takes them.
+    fn send(&mut self) -> Result<ControlFlow<()>> {
+        if self.batch.rows() == 0 {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let batch = self.batch.finish()?;
+        self.metrics.record_output(batch.num_rows());
+        Ok(match self.output.blocking_send(Ok(batch)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        })
+    }
+}
+
+impl Counts {
+    #[inline]
+    fn packet(&mut self, packet: &Packet<'_>, link: LinkType) {
+        if packet.is_later_fragment() {
+            self.portless_fragments += 1;
+        }
+        if !decode::is_decodable(link) {
+            *self.unknown_links.entry(link.0).or_default() += 1;
+        }
+    }
+
+    fn add_to(&mut self, report: &ScanReport) {
+        let counts = std::mem::take(self);
+        report.packets.fetch_add(counts.packets, Relaxed);
+        report.rows.fetch_add(counts.rows, Relaxed);
+        let skipped = counts.packets - counts.rows;
+        report.skipped.fetch_add(skipped, Relaxed);
+        let fragments = counts.portless_fragments;
+        report.portless_fragments.fetch_add(fragments, Relaxed);
+        if !counts.unknown_links.is_empty() {
+            report.add_unknown_links(&counts.unknown_links);
+        }
+    }
+}

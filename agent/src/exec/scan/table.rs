@@ -1,0 +1,187 @@
+//! The table over capture files: what is pushed into the scan, and who reads which part.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Result;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::error::ScanError;
+use super::plan::{CaptureScanExec, Scan};
+use super::predicate::Predicate;
+use super::report::ScanReport;
+use super::view::Columns;
+use crate::capfile::{Input, Part};
+use crate::plan::pipeline::SourceColumn;
+
+/// What is to be known of the files beside their bytes, and how they are read.
+#[derive(Clone, Debug)]
+pub struct ScanOptions {
+    /// Partitions aimed at: the number of cores.
+    pub partitions: usize,
+    /// The tag of every frame.
+    pub tag: String,
+    /// First instant (inclusive) and last instant (exclusive) in nanoseconds since the Unix
+    /// epoch; frames outside, or without a time, are left out.
+    pub time_range: Option<(i64, i64)>,
+    /// Whether large files may be divided among partitions. To be off where the query may stop
+    /// before the end: only a part that is read to its end proves where the next one starts.
+    pub split: bool,
+}
+
+impl Default for ScanOptions {
+    fn default() -> Self {
+        Self {
+            partitions: std::thread::available_parallelism().map_or(1, usize::from),
+            tag: "pcap".to_owned(),
+            time_range: None,
+            split: true,
+        }
+    }
+}
+
+/// Capture files as a table.
+#[derive(Debug)]
+pub struct CaptureTable {
+    inputs: Vec<Input>,
+    columns: Arc<Columns>,
+    options: ScanOptions,
+    report: Arc<ScanReport>,
+}
+
+/// A part of an input, and the input's place among all, which orders its frames.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub(super) file: u64,
+    pub(super) part: Part,
+    /// Whether there are more parts of the file.
+    pub(super) divided: bool,
+}
+
+impl CaptureTable {
+    /// A table of these columns, named as [`super::column_name`] says, over these files. What the
+    /// scan meets is added to the report.
+    pub fn new(
+        inputs: Vec<Input>,
+        columns: Vec<SourceColumn>,
+        options: ScanOptions,
+        report: Arc<ScanReport>,
+    ) -> Self {
+        Self {
+            inputs,
+            columns: Arc::new(Columns::new(columns)),
+            options,
+            report,
+        }
+    }
+
+    /// The pieces of each partition, of about the same size each, in the order of the input.
+    fn partitions(&self, split: bool) -> Result<Vec<Vec<Piece>>, ScanError> {
+        let target = self.options.partitions.max(1);
+        let total: u64 = self.inputs.iter().map(Input::size_bytes).sum();
+        let share = total.div_ceil(target as u64).max(1);
+        let mut pieces = Vec::new();
+        for (file, input) in (0u64..).zip(&self.inputs) {
+            let wanted = if split {
+                usize::try_from(input.size_bytes().div_ceil(share)).unwrap_or(target)
+            } else {
+                1
+            };
+            let parts = input.split(wanted.clamp(1, target))?;
+            let divided = parts.len() > 1;
+            let piece = |part| Piece {
+                file,
+                part,
+                divided,
+            };
+            pieces.extend(parts.into_iter().map(piece));
+        }
+        Ok(distribute(pieces, target))
+    }
+}
+
+/// Largest piece first, each to the partition that has least so far.
+fn distribute(mut pieces: Vec<Piece>, target: usize) -> Vec<Vec<Piece>> {
+    let size = |piece: &Piece| {
+        let range = piece.part.range();
+        range.end.saturating_sub(range.start)
+    };
+    pieces.sort_by_key(|piece| Reverse(size(piece)));
+    let count = target.min(pieces.len()).max(1);
+    let mut partitions: Vec<(u64, Vec<Piece>)> = vec![(0, Vec::new()); count];
+    for piece in pieces {
+        if let Some((bytes, partition)) = partitions.iter_mut().min_by_key(|(bytes, _)| *bytes) {
+            // An empty file counts too, so that many of them do not meet in one partition.
+            *bytes += size(&piece).max(1);
+            partition.push(piece);
+        }
+    }
+    let mut partitions: Vec<_> = partitions.into_iter().map(|(_, pieces)| pieces).collect();
+    for partition in &mut partitions {
+        partition.sort_by_key(|piece| (piece.file, piece.part.range().start));
+    }
+    partitions
+}
+
+#[async_trait]
+impl TableProvider for CaptureTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.columns.schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let answer = |filter: &&Expr| match Predicate::compile(filter, &self.columns) {
+            Some(_) => TableProviderFilterPushDown::Exact,
+            None => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(answer).collect())
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut predicates = Vec::with_capacity(filters.len());
+        for filter in filters {
+            predicates.push(Predicate::compile(filter, &self.columns).ok_or_else(|| {
+                datafusion::common::internal_datafusion_err!("the scan cannot decide {filter}")
+            })?);
+        }
+        let all = || (0..self.columns.schema().fields().len()).collect();
+        let projection = projection.cloned().unwrap_or_else(all);
+        let schema = Arc::new(self.columns.schema().project(&projection)?);
+        let scan = Scan {
+            columns: Arc::clone(&self.columns),
+            projection,
+            schema,
+            predicate: (!predicates.is_empty()).then(|| Predicate::all(predicates)),
+            filters: filters.iter().map(ToString::to_string).collect(),
+            tag: self.options.tag.clone(),
+            time_range: self.options.time_range,
+            limit,
+            report: Arc::clone(&self.report),
+        };
+        let partitions = self.partitions(self.options.split && limit.is_none())?;
+        self.report
+            .files
+            .fetch_add(self.inputs.len() as u64, Relaxed);
+        let bytes: u64 = self.inputs.iter().map(Input::size_bytes).sum();
+        self.report.bytes_total.fetch_add(bytes, Relaxed);
+        Ok(Arc::new(CaptureScanExec::new(scan, partitions)))
+    }
+}
