@@ -38,7 +38,7 @@ pub fn duration(nanoseconds: i64) -> String {
     let ns = nanoseconds.unsigned_abs();
     let fraction = |value: u64, unit: u64| {
         let mut text = (value / unit).to_string();
-        if value % unit != 0 {
+        if !value.is_multiple_of(unit) {
             let digits = unit.ilog10() as usize;
             let _ = write!(text, ".{:0digits$}", value % unit);
             text.truncate(text.trim_end_matches('0').len());

@@ -14,7 +14,7 @@ use crate::render::Format;
 /// and --strict was given.
 #[derive(Debug, Parser)]
 #[command(name = "flowsift", version, max_term_width = 100)]
-pub struct Cli {
+pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -22,7 +22,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run a query over capture files
-    Query(QueryArgs),
+    Query(Box<QueryArgs>),
     /// Show the resolved pipeline of a query, its columns and warnings, without running it
     Parse(ParseArgs),
     /// List the packet fields that a query can name

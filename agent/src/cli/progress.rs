@@ -81,11 +81,11 @@ fn line(report: &ScanReport, elapsed: Duration) -> String {
         report.bytes_total(),
         report.packets_read(),
     );
-    let percent = if total == 0 {
-        0
-    } else {
-        (done.saturating_mul(100) / total).min(100)
-    };
+    let percent = done
+        .saturating_mul(100)
+        .checked_div(total)
+        .unwrap_or(0)
+        .min(100);
     let seconds = elapsed.as_secs_f64().max(0.001);
     format!(
         "{percent:3} %  {} of {}  {packets} packets  {}/s",

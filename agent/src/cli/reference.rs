@@ -14,7 +14,7 @@ pub(super) fn fields(args: &FieldsArgs, out: &mut dyn Write) -> Result<(), Error
     for field in decode::fields() {
         let name = format!("{}.{}", field.protocol, field.name);
         let haystack = format!("{name} {}", field.doc).to_ascii_lowercase();
-        if field.note.is_none() && haystack.contains(&filter) {
+        if field.tolerated.is_none() && haystack.contains(&filter) {
             writeln!(out, "{name:<24} {:<8} {}", field.ty.to_string(), field.doc)
                 .map_err(write_error)?;
         }

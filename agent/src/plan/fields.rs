@@ -59,11 +59,15 @@ fn lookup(protocol: &str, name: &str) -> Option<PacketField> {
         None => None,
     };
     // An alias names the value that it makes; a field of that name is no alias.
-    let alias = spec.aliases.iter().find(|(p, n)| {
-        p.eq_ignore_ascii_case(protocol) && n.eq_ignore_ascii_case(name)
-    });
+    let alias = spec
+        .aliases
+        .iter()
+        .find(|(p, n)| p.eq_ignore_ascii_case(protocol) && n.eq_ignore_ascii_case(name));
     let note = match alias {
-        Some((p, n)) => Some(format!("{p}.{n} is read as {}.{}", spec.protocol, spec.name)),
+        Some((p, n)) => Some(format!(
+            "{p}.{n} is read as {}.{}",
+            spec.protocol, spec.name
+        )),
         None => spec.tolerated.map(str::to_owned),
     };
     Some(PacketField {

@@ -91,7 +91,7 @@ fn with_prefix(value: f64, largest: f64, step: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
-    if largest >= 1e21 || largest < 1e-9 {
+    if !(1e-9..1e21).contains(&largest) {
         return format!("{value:.1e}");
     }
     let (unit, prefix) = PREFIXES

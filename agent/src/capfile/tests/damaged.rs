@@ -44,6 +44,19 @@ fn without(packets: u32, lost: &[u32]) -> Vec<i64> {
 const RECORD: usize = 16 + 60;
 const BLOCK: usize = 32 + 60;
 
+/// Name, bytes to damage, ... as the loops below take them apart.
+type Case = (&'static str, usize, Vec<u8>, &'static [u32], u64, Problem);
+/// The same with the number of damages.
+type CountedCase = (
+    &'static str,
+    usize,
+    Vec<u8>,
+    &'static [u32],
+    u64,
+    Problem,
+    u64,
+);
+
 #[test]
 fn every_prefix_gives_a_prefix_of_the_frames() {
     let mut modified = file_header();
@@ -105,7 +118,7 @@ fn damaged_pcap_goes_on_at_the_next_record() {
         length: 0xffff_ffff,
         limit: 262_144,
     };
-    let cases: [(&str, usize, Vec<u8>, &[u32], u64, Problem, u64); 5] = [
+    let cases: [CountedCase; 5] = [
         (
             "length",
             at(3) + 8,
@@ -202,7 +215,7 @@ fn missing_bytes_in_the_middle_lose_one_packet_or_two() {
 fn damaged_pcapng_goes_on_at_the_next_block() {
     let at = |n: usize| 48 + n * BLOCK;
     let trailer = |first, last| Problem::BlockTrailer { first, last };
-    let cases: [(&str, usize, Vec<u8>, &[u32], u64, Problem); 8] = [
+    let cases: [Case; 8] = [
         (
             "trailer",
             at(3) + 88,

@@ -242,11 +242,9 @@ pub(super) fn collect<'a>(ty: EvType, values: impl Iterator<Item = Value<'a>>) -
                 .map(|v| unsigned(v).and_then(|v| u32::try_from(v).ok()))
                 .collect::<PrimitiveArray<UInt32Type>>(),
         ),
-        EvType::UInt64 | EvType::Mac => Arc::new(
-            values
-                .map(|v| unsigned(v))
-                .collect::<PrimitiveArray<UInt64Type>>(),
-        ),
+        EvType::UInt64 | EvType::Mac => {
+            Arc::new(values.map(unsigned).collect::<PrimitiveArray<UInt64Type>>())
+        }
         EvType::Int64 | EvType::Time | EvType::Duration => Arc::new(
             values
                 .map(|v| v.as_int())

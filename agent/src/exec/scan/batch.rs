@@ -4,9 +4,9 @@ use std::iter::repeat_n;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder,
-    RecordBatch, RecordBatchOptions, StringArray, StringBuilder, UInt8Builder, UInt16Builder,
-    UInt32Builder, UInt64Builder, new_null_array,
+    ArrayRef, BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder, Int64Builder, RecordBatch,
+    RecordBatchOptions, StringArray, StringBuilder, UInt8Builder, UInt16Builder, UInt32Builder,
+    UInt64Builder, new_null_array,
 };
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{DataFusionError, Result};
@@ -36,7 +36,6 @@ enum ColumnBuilder {
     UInt32(UInt32Builder),
     UInt64(UInt64Builder),
     Int64(Int64Builder),
-    Float64(Float64Builder),
     Bool(BooleanBuilder),
     Text(StringBuilder),
     Bytes(BinaryBuilder),
@@ -108,7 +107,6 @@ impl ColumnBuilder {
             (_, DataType::UInt32) => Self::UInt32(UInt32Builder::with_capacity(BATCH_ROWS)),
             (_, DataType::UInt64) => Self::UInt64(UInt64Builder::with_capacity(BATCH_ROWS)),
             (_, DataType::Int64) => Self::Int64(Int64Builder::with_capacity(BATCH_ROWS)),
-            (_, DataType::Float64) => Self::Float64(Float64Builder::with_capacity(BATCH_ROWS)),
             (_, DataType::Boolean) => Self::Bool(BooleanBuilder::with_capacity(BATCH_ROWS)),
             (_, DataType::Utf8) => Self::Text(StringBuilder::new()),
             (_, DataType::Binary) => Self::Bytes(BinaryBuilder::new()),
@@ -130,10 +128,6 @@ impl ColumnBuilder {
             Self::UInt64(b) => b.append_option(unsigned(value)),
             Self::Int64(b) => b.append_option(match value {
                 Some(Value::Int(v)) => Some(v),
-                _ => None,
-            }),
-            Self::Float64(b) => b.append_option(match value {
-                Some(Value::Float(v)) => Some(v),
                 _ => None,
             }),
             Self::Bool(b) => b.append_option(match value {
@@ -170,7 +164,6 @@ impl ColumnBuilder {
             Self::UInt32(b) => Arc::new(b.finish()),
             Self::UInt64(b) => Arc::new(b.finish()),
             Self::Int64(b) => Arc::new(b.finish()),
-            Self::Float64(b) => Arc::new(b.finish()),
             Self::Bool(b) => Arc::new(b.finish()),
             Self::Text(b) => Arc::new(b.finish()),
             Self::Bytes(b) => Arc::new(b.finish()),

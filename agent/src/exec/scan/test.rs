@@ -22,7 +22,6 @@ pub(super) enum Test {
     /// In the range, if that is wanted.
     Signed(RangeInclusive<i64>, bool),
     Bool(Comparison, bool),
-    Float(Comparison, f64),
     /// Strings (by code point, which is by byte), bytes and addresses.
     Bytes(Comparison, Vec<u8>),
     Subnet(SubnetSet),
@@ -42,7 +41,6 @@ impl Test {
         }
         Some(match (ty, literal) {
             (DataType::Boolean, ScalarValue::Boolean(Some(value))) => Self::Bool(op, *value),
-            (DataType::Float64, ScalarValue::Float64(Some(value))) => Self::Float(op, *value),
             (DataType::Utf8, ScalarValue::Utf8(Some(text))) => {
                 Self::Bytes(op, text.clone().into_bytes())
             }
@@ -67,10 +65,6 @@ impl Test {
             }
             (Self::Subnet(set), Value::Ip(address)) => set.contains(*address),
             (Self::Bool(op, literal), Value::Bool(value)) => ordered(*op, value.cmp(literal)),
-            // The engine orders floats totally (IEEE 754-2008, 5.10), NaN included.
-            (Self::Float(op, literal), Value::Float(value)) => {
-                ordered(*op, value.total_cmp(literal))
-            }
             (Self::Bytes(op, literal), Value::Ip(value)) => {
                 ordered(*op, value.as_slice().cmp(literal))
             }
@@ -86,9 +80,8 @@ impl Test {
     pub(super) fn cost(&self) -> usize {
         match self {
             Self::True | Self::Unsigned(..) | Self::Signed(..) | Self::Bool(..) => 1,
-            Self::Float(..) => 2,
-            Self::Subnet(_) => 3,
-            Self::Bytes(..) => 4,
+            Self::Subnet(_) => 2,
+            Self::Bytes(..) => 3,
         }
     }
 }

@@ -51,7 +51,6 @@ pub(super) enum Value<'a> {
     UInt(u64),
     /// Signed integers, times and durations.
     Int(i64),
-    Float(f64),
     Ip([u8; 16]),
     Bytes(&'a [u8]),
     Text(Cow<'a, str>),
