@@ -14,6 +14,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{concat_batches, take};
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
 use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
+use datafusion::common::utils::memory::RecordBatchMemoryCounter;
 use datafusion::common::{Result as EngineResult, exec_datafusion_err};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::functions_aggregate::expr_fn::{max, min};
@@ -184,10 +185,12 @@ async fn kept(engine: &Engine, plan: LogicalPlan) -> Result<LogicalPlan, Error> 
     let budget = engine.memory_limit_bytes / 4;
     let mut stream = engine.stream(&plan).await?;
     let schema = stream.schema();
-    let (mut batches, mut bytes) = (Vec::new(), 0);
+    // Aggregates give their rows as slices of few large buffers; each buffer counts once.
+    let mut memory = RecordBatchMemoryCounter::new();
+    let mut batches = Vec::new();
     while let Some(batch) = stream.try_next().await? {
-        bytes += batch.get_array_memory_size();
-        if bytes > budget {
+        memory.count_batch(&batch);
+        if memory.memory_usage() > budget {
             return Ok(plan);
         }
         batches.push(batch);
@@ -571,5 +574,52 @@ impl ScalarUDFImpl for SeriesOf {
         Ok(ColumnarValue::Array(Arc::new(
             Int64Array::from_iter_values(ranks),
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::engine::RunOptions;
+
+    /// Rows of the test's one column, 8 bytes each: 512 KiB.
+    const ROWS: usize = 1 << 16;
+
+    /// What is kept of a column that comes in slices of one buffer, under a memory limit.
+    async fn kept_under(memory_limit_bytes: usize) -> String {
+        let options = RunOptions {
+            memory_limit_bytes,
+            partitions: 1,
+            ..RunOptions::default()
+        };
+        let engine = Engine::new(&options).unwrap();
+        let schema = Arc::new(Schema::new(vec![Field::new(
+            WINDOW,
+            DataType::Int64,
+            false,
+        )]));
+        let array: ArrayRef = Arc::new(Int64Array::from_iter_values(0..ROWS as i64));
+        let whole = RecordBatch::try_new(Arc::clone(&schema), vec![array]).unwrap();
+        let slices = (0..ROWS).step_by(1024).map(|at| whole.slice(at, 1024));
+        let table = MemTable::try_new(schema, vec![slices.collect()]).unwrap();
+        let source = provider_as_source(Arc::new(table));
+        let plan = LogicalPlanBuilder::scan("source", source, None)
+            .unwrap()
+            .build()
+            .unwrap();
+        let kept = kept(&engine, plan).await.unwrap();
+        assert_eq!(collect(&engine, &kept).await.unwrap().num_rows(), ROWS);
+        kept.display().to_string()
+    }
+
+    #[tokio::test]
+    async fn slices_of_one_buffer_count_once() {
+        // A quarter of the limit: 1 MiB, room for the buffer but not for 64 times that.
+        assert!(kept_under(4 << 20).await.contains("windows"));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_computed_again() {
+        assert!(kept_under(1 << 20).await.contains("source"));
     }
 }
