@@ -42,16 +42,23 @@ fn missing_files_and_empty_folders() {
 #[test]
 fn files_that_are_no_captures() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, bytes) in [
-        ("empty.pcap", &b""[..]),
-        ("text.pcap", b"hello, this is no capture\n"),
-    ] {
-        let path = folder.path().join(name);
-        fs::write(&path, bytes).unwrap();
-        fails(&["query", "-r", path.to_str().unwrap(), COUNT], 1, &[name]);
-    }
-    let output = run_with_input(&["query", "-r", "-", COUNT], b"");
-    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    // Nothing to read is damage: an answer over no packets, a warning, exit 3 if asked for.
+    let empty = folder.path().join("empty.pcap");
+    fs::write(&empty, b"").unwrap();
+    fails(
+        &["query", "-r", empty.to_str().unwrap(), "--strict", COUNT],
+        3,
+        &["empty.pcap"],
+    );
+    let text = folder.path().join("text.pcap");
+    fs::write(&text, b"hello, this is no capture\n").unwrap();
+    fails(
+        &["query", "-r", text.to_str().unwrap(), COUNT],
+        1,
+        &["text.pcap"],
+    );
+    let output = run_with_input(&["query", "-r", "-", "--strict", COUNT], b"");
+    assert_eq!(output.code, Some(3), "{}", output.stderr);
 }
 
 /// Random bytes behind each magic number: some answer or some error, but an end.

@@ -40,7 +40,7 @@ mod tests {
         (
             "exec",
             &[
-                "capfile", "decode", "frame", "plan", "shape", "text", "types",
+                "capfile", "decode", "frame", "lang", "plan", "shape", "text", "types",
             ],
         ),
         ("render", &["capfile", "frame", "shape", "text", "types"]),

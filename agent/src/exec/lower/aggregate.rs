@@ -1,5 +1,7 @@
 //! Lowering of condensing: one aggregation per branch, side by side.
 
+use std::collections::HashSet;
+
 use datafusion::functions_aggregate::expr_fn::{count, last_value, min};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, lit};
 
@@ -51,7 +53,7 @@ impl Grouping {
         let total = self.groups.is_empty().then(|| self.call(count(lit(1_i64))));
         let groups = self.groups.len();
         let plan = LogicalPlanBuilder::new(input)
-            .aggregate(self.groups, self.calls)?
+            .aggregate(self.groups, distinctly_named(self.calls))?
             .build()?;
         let columns = plan.schema().columns();
         let column = move |slot| {
@@ -72,6 +74,24 @@ impl Grouping {
         };
         Ok((plan, column))
     }
+}
+
+/// Gives calls names of their own where the engine's would repeat: it leaves casts out of a name,
+/// so that `sum(x)` and the sum of `x` as a float are called the same.
+fn distinctly_named(calls: Vec<Expr>) -> Vec<Expr> {
+    let mut names = HashSet::new();
+    calls
+        .into_iter()
+        .enumerate()
+        .map(|(place, call)| {
+            let name = call.schema_name().to_string();
+            if names.insert(name.clone()) {
+                call
+            } else {
+                call.alias(format!("{name}#{place}"))
+            }
+        })
+        .collect()
 }
 
 fn place(exprs: &mut Vec<Expr>, expr: Expr) -> usize {

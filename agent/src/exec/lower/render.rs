@@ -1,8 +1,12 @@
 //! Lowering of the renderers: the columns of the answer, merged where the renderer merges.
 
 use datafusion::functions_aggregate::expr_fn::{count, last_value, sum};
+use datafusion::functions_aggregate::sum::sum_udaf;
+use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::expr_fn::when;
-use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{
+    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, WindowFunctionDefinition, lit,
+};
 
 use super::aggregate::{Grouping, Slot};
 use super::expr::null;
@@ -196,7 +200,8 @@ impl Lowerer<'_> {
             column(segment_slot).alias("segment"),
             value.alias("magnitude"),
         ])?;
-        let total = sum(named("magnitude"))
+        let sum_over = WindowFunctionDefinition::AggregateUDF(sum_udaf());
+        let total = Expr::from(WindowFunction::new(sum_over, vec![named("magnitude")]))
             .partition_by(vec![named("bar")])
             .build()?;
         let total_name = total.schema_name().to_string();
