@@ -419,7 +419,7 @@ impl Lowerer<'_> {
             }
         }
         columns.extend(aggregate.branch_column.map(own));
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         columns.retain(|(name, _)| seen.insert(name.clone()));
         columns
     }

@@ -1,6 +1,6 @@
 //! Lowering of the renderers: the columns of the answer, merged where the renderer merges.
 
-use datafusion::functions_aggregate::expr_fn::{count, last_value, sum};
+use datafusion::functions_aggregate::expr_fn::{count, last_value};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::expr_fn::when;
