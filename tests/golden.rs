@@ -1,7 +1,8 @@
 //! Golden queries: `queries/**/NAME.query` runs, and all that it prints equals `NAME.txt`.
 //!
 //! Lines of a query file that start with `#!` are arguments of `flowsift query`, relative to
-//! `tests/`. `UPDATE_EXPECT=1` rewrites the expected files.
+//! `tests/`. `UPDATE_EXPECT=1` rewrites the expected files. Queries whose last digits depend on the
+//! order in which floats are added run on one thread.
 
 use std::fs;
 use std::path::{Path, PathBuf};
