@@ -161,12 +161,10 @@ fn series_name(
     if other {
         parts.push(OTHER.to_owned());
     } else {
-        parts.extend(keys.iter().map(|key| {
-            if key.is_null(row) {
-                ABSENT.to_owned()
-            } else {
-                key.text(row)
-            }
+        // Categories may have keys of their own: what is null then is mostly another one's.
+        parts.extend(keys.iter().filter_map(|key| match key.is_null(row) {
+            false => Some(key.text(row)),
+            true => (!several).then(|| ABSENT.to_owned()),
         }));
     }
     parts.join(" ")
