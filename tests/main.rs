@@ -5,6 +5,7 @@ mod bad_input;
 mod captures;
 mod command_line;
 mod golden;
+mod paths;
 mod readme;
 mod support;
 mod swarm;

@@ -1,0 +1,65 @@
+//! The same answer by every path: threads, divided files, compression, standard input, memory.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::support::{capture, run, run_with_input};
+
+const QUERIES: [&str; 4] = [
+    "tag=pcap packet ipv4.SrcIP ipv4.DstIP tcp.DstPort frame.Len | stats count sum(Len) as bytes by SrcIP DstIP DstPort | sort by SrcIP asc DstIP asc DstPort asc | table -nt SrcIP DstIP DstPort count bytes",
+    "tag=pcap packet tcp.DstPort != 80 ipv4.IP !~ 10.0.0.0/8 | count by IP | sort by count desc IP asc | table -nt IP count",
+    "tag=pcap packet udp.Port frame.Len > 100 | unique Port | sort by Port asc | table Port",
+    "tag=pcap packet ipv4.SrcIP tcp.DstPort | count by SrcIP,DstPort | count by SrcIP | chart count by SrcIP limit 5",
+];
+
+/// A capture large enough to be divided: the packets of another one, again and again, each time
+/// with another first byte of the source address, so that the answers differ by place.
+fn large(path: &Path) {
+    let small = fs::read(capture("bittorrent/gnutella.pcap")).unwrap();
+    let (header, records) = small.split_at(24);
+    let mut file = fs::File::create(path).unwrap();
+    file.write_all(header).unwrap();
+    for round in 0..24_u8 {
+        let mut records = records.to_vec();
+        let mut at = 0;
+        while at + 16 <= records.len() {
+            let length = u32::from_le_bytes(records[at + 8..at + 12].try_into().unwrap()) as usize;
+            if length > 26 {
+                records[at + 16 + 26] = round;
+            }
+            at += 16 + length;
+        }
+        file.write_all(&records).unwrap();
+    }
+}
+
+#[test]
+fn threads_memory_and_standard_input_change_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.pcap");
+    large(&path);
+    let bytes = fs::read(&path).unwrap();
+    assert!(
+        bytes.len() > 8 << 20,
+        "{} bytes are not divided",
+        bytes.len()
+    );
+    let file = path.to_str().unwrap();
+    for query in QUERIES {
+        let one = run(&["query", "-r", file, "--threads", "1", query]);
+        assert!(one.rows().len() > 4, "{query}");
+        for args in [
+            &["--threads", "2"][..],
+            &["--threads", "5"],
+            &["--memory", "8MiB"],
+        ] {
+            let mut all = vec!["query", "-r", file];
+            all.extend(args);
+            all.push(query);
+            assert_eq!(run(&all), one, "{args:?} {query}");
+        }
+        let piped = run_with_input(&["query", "-r", "-", query], &bytes);
+        assert_eq!(piped.stdout, one.stdout, "{query}");
+    }
+}
