@@ -33,7 +33,7 @@ static LINKS: &[Link] = &[
     link(99, "SYMANTEC_FIREWALL", |d| after_type(d, 6)),
     link(100, "ATM_RFC1483", |d| Next::Llc(d)),
     link(101, "RAW", raw),
-    link(104, "C_HDLC", |d| after_type(d, 2)),
+    link(104, "C_HDLC", cisco_hdlc),
     link(105, "IEEE802_11", |d| Next::Dot11(d)),
     link(106, "ATM_CLIP", |d| Next::Llc(d)),
     link(107, "FRELAY", frame_relay),
@@ -139,12 +139,20 @@ fn raw(data: &[u8]) -> Next<'_> {
     Next::Ip(data)
 }
 
+/// Cisco HDLC: address, control, protocol. The number of RARP is SLARP here (keep-alives).
+fn cisco_hdlc(data: &[u8]) -> Next<'_> {
+    match bytes::u16(data, 2) {
+        Some(0x8035) => Next::Stop,
+        _ => after_type(data, 2),
+    }
+}
+
 /// PPP, with HDLC address and control or without.
 fn ppp(data: &[u8]) -> Next<'_> {
     match data {
         [0xff, 0x03, rest @ ..] => Next::Ppp(rest),
         // Cisco HDLC addresses: unicast and broadcast.
-        [0x0f | 0x8f, 0, ..] => after_type(data, 2),
+        [0x0f | 0x8f, 0, ..] => cisco_hdlc(data),
         _ => Next::Ppp(data),
     }
 }
