@@ -176,3 +176,22 @@ fn parse_prints_the_pipeline() {
     assert_eq!(report["valid"], false);
     assert_eq!(report["diagnostics"][0]["severity"], "error");
 }
+
+#[test]
+fn an_empty_answer_says_where_the_packets_went() {
+    let file = capture("protocols/get.pcap");
+    let query =
+        "tag=pcap packet tcp.DstPort == 80 tcp.Payload | grep -e Payload NOPE | table Payload";
+    let output = run(&["query", "-r", &file, query]);
+    assert_eq!(output.rows().len(), 0);
+    for line in [
+        "no rows: 14 packets read, 7 of them left out by the first filters",
+        "a later filter kept 0 of 7 rows: contains(",
+    ] {
+        assert!(
+            output.stderr.contains(line),
+            "no '{line}' in: {}",
+            output.stderr
+        );
+    }
+}

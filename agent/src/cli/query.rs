@@ -150,7 +150,7 @@ async fn answer(
     if args.explain {
         eprintln!("{}", answer.explain_after_run());
     }
-    let damaged = notes(&answer.report, rows);
+    let damaged = notes(&answer, rows);
     Ok(if damaged && args.strict { 3 } else { 0 })
 }
 
@@ -211,7 +211,8 @@ async fn show(
 }
 
 /// Prints what the answer missed; whether input was damaged.
-fn notes(report: &ScanReport, rows: u64) -> bool {
+fn notes(answer: &Answer, rows: u64) -> bool {
+    let report = &answer.report;
     let warnings = report.warnings();
     for warning in &warnings {
         eprintln!("warning: {warning}");
@@ -234,6 +235,10 @@ fn notes(report: &ScanReport, rows: u64) -> bool {
             report.packets_read(),
             report.packets_skipped(),
         );
+        for step in answer.filter_steps() {
+            let kept = format!("kept {} of {} rows", step.rows_out, step.rows_in);
+            eprintln!("note: a later filter {kept}: {}", step.predicate);
+        }
     }
     !warnings.is_empty()
 }

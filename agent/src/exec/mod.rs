@@ -16,7 +16,7 @@ pub mod types;
 
 pub use engine::{Plans, RunOptions};
 pub use error::Error;
-pub use explain::{after_run, explain};
+pub use explain::{FilterStep, after_run, explain};
 pub use run::{Answer, run};
 
 #[cfg(test)]
