@@ -118,8 +118,8 @@ fn address_family(family: Option<u32>, data: &[u8]) -> Next<'_> {
     };
     match family {
         2 => Next::Ipv4(data),
-        // Linux, NetBSD and OpenBSD, FreeBSD, Darwin, Windows.
-        10 | 24 | 28 | 30 | 23 => Next::Ipv6(data),
+        // NetBSD and OpenBSD, FreeBSD, Darwin; Linux and Windows do not write their own.
+        24 | 28 | 30 => Next::Ipv6(data),
         0x0800 => Next::Ipv4(data),
         0x86dd => Next::Ipv6(data),
         _ => Next::Stop,

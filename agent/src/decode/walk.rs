@@ -79,7 +79,7 @@ fn ether_type<'a>(packet: &mut Packet<'a>, kind: u16, data: &'a [u8]) -> Next<'a
     match kind {
         0x0800 => Next::Ipv4(data),
         0x86dd => Next::Ipv6(data),
-        0x8100 | 0x88a8 | 0x9100 | 0x9200 => Next::Vlan(data),
+        0x8100 | 0x88a8 | 0x9100 => Next::Vlan(data),
         _ => rare_ether_type(packet, kind, data),
     }
 }
@@ -95,7 +95,6 @@ fn rare_ether_type<'a>(packet: &mut Packet<'a>, kind: u16, data: &'a [u8]) -> Ne
         }
         0x8847 | 0x8848 => Next::Mpls(data),
         0x8864 => pppoe(data),
-        0x880b => Next::Ppp(data),
         0x8870 => Next::Llc(data),
         0x6558 => Next::Ethernet(data),
         // Cisco VN-Tag: four bytes.

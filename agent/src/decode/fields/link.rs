@@ -215,7 +215,7 @@ fn vlan_id<'a>(tag: &[u8]) -> Option<FieldValue<'a>> {
 fn vlan_tags<'a>(packet: &Packet<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     let first = Some(packet.vlan).filter(|tag| !tag.is_empty());
     std::iter::successors(first, |tag| match bytes::u16(tag, 2)? {
-        0x8100 | 0x88a8 | 0x9100 | 0x9200 => Some(from(tag, 4)),
+        0x8100 | 0x88a8 | 0x9100 => Some(from(tag, 4)),
         _ => None,
     })
 }
