@@ -46,6 +46,13 @@ pub(super) enum Error {
     Interrupted,
 }
 
+/// Of what a command prints.
+impl From<io::Error> for Error {
+    fn from(source: io::Error) -> Self {
+        Self::Render(RenderError::from(source))
+    }
+}
+
 impl Error {
     /// The exit code (an interface: README, "Exit codes").
     pub(super) fn exit_code(&self) -> u8 {

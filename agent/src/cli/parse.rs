@@ -28,7 +28,7 @@ pub(super) fn run(args: &ParseArgs, out: &mut dyn Write) -> Result<u8, Error> {
     match args.format {
         ParseFormat::Json => {
             let report = json(&text, tree.as_ref(), pipeline.as_ref(), &diagnostics);
-            writeln!(out, "{report:#}").map_err(write_error)?;
+            writeln!(out, "{report:#}")?;
         }
         ParseFormat::Text => {
             let colour = terminal::stderr_is_terminal();
@@ -42,8 +42,7 @@ pub(super) fn run(args: &ParseArgs, out: &mut dyn Write) -> Result<u8, Error> {
                     out,
                     "the query is well formed, but a module of it cannot run yet"
                 ),
-            }
-            .map_err(write_error)?;
+            }?;
         }
     }
     Ok(if failed { 2 } else { 0 })
@@ -85,8 +84,4 @@ fn json(
         "pipeline": pipeline.map(plan::explain),
         "diagnostics": diagnostics,
     })
-}
-
-fn write_error(source: std::io::Error) -> Error {
-    Error::Render(crate::render::Error::from(source))
 }

@@ -15,8 +15,7 @@ pub(super) fn fields(args: &FieldsArgs, out: &mut dyn Write) -> Result<(), Error
         let name = format!("{}.{}", field.protocol, field.name);
         let haystack = format!("{name} {}", field.doc).to_ascii_lowercase();
         if field.tolerated.is_none() && haystack.contains(&filter) {
-            writeln!(out, "{name:<24} {:<8} {}", field.ty.to_string(), field.doc)
-                .map_err(write_error)?;
+            writeln!(out, "{name:<24} {:<8} {}", field.ty.to_string(), field.doc)?;
         }
     }
     Ok(())
@@ -30,7 +29,7 @@ pub(super) fn modules(args: &ModulesArgs, out: &mut dyn Write) -> Result<(), Err
                 Availability::Now => "",
                 Availability::Planned => " (not available yet)",
             };
-            writeln!(out, "{:<14} {}{note}", module.name, module.summary).map_err(write_error)?;
+            writeln!(out, "{:<14} {}{note}", module.name, module.summary)?;
         }
         return Ok(());
     };
@@ -39,7 +38,7 @@ pub(super) fn modules(args: &ModulesArgs, out: &mut dyn Write) -> Result<(), Err
         hint: registry::suggestion(name)
             .unwrap_or_else(|| "flowsift modules lists them".to_owned()),
     })?;
-    explain(module, out).map_err(write_error)
+    Ok(explain(module, out)?)
 }
 
 fn explain(module: &ModuleSpec, out: &mut dyn Write) -> io::Result<()> {
@@ -75,8 +74,4 @@ fn explain(module: &ModuleSpec, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn write_error(source: io::Error) -> Error {
-    Error::Render(crate::render::Error::from(source))
 }

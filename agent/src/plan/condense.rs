@@ -235,21 +235,9 @@ fn output_type(op: AggregateOp, value: Option<&Expr>, scope: &Scope) -> EvType {
 
 /// The type of an expression.
 pub(crate) fn expr_type(expr: &Expr, scope: &Scope) -> EvType {
-    use super::pipeline::Literal;
     match expr {
         Expr::Column(column) => scope.ty(*column),
-        Expr::Literal(literal) => match literal {
-            Literal::Bool(_) => EvType::Bool,
-            Literal::Int(_) => EvType::Int64,
-            Literal::UInt(_) => EvType::UInt64,
-            Literal::Float(_) => EvType::Float64,
-            Literal::String(_) => EvType::String,
-            Literal::Bytes(_) => EvType::Bytes,
-            Literal::Ip(_) => EvType::Ip,
-            Literal::Mac(_) => EvType::Mac,
-            Literal::Time(_) => EvType::Time,
-            Literal::Duration(_) => EvType::Duration,
-        },
+        Expr::Literal(literal) => literal.ty(),
         Expr::Null(ty) | Expr::Cast(_, ty) | Expr::Call(_, _, ty) => *ty,
         Expr::And(_)
         | Expr::Or(_)

@@ -8,6 +8,7 @@ pub mod pipeline;
 pub mod registry;
 
 mod arguments;
+mod columns;
 mod condense;
 mod fields;
 mod filter;

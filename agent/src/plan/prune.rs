@@ -85,54 +85,6 @@ fn shows_order(renderer: &Renderer) -> bool {
     }
 }
 
-/// The columns that a renderer reads.
-pub(crate) fn renderer_columns(renderer: &Renderer) -> Vec<ColumnId> {
-    match renderer {
-        Renderer::Text { data, time, .. } => vec![*data, *time],
-        Renderer::Raw { data, .. } | Renderer::Hex { data } => vec![*data],
-        Renderer::Pcap { columns } => columns.to_vec(),
-        Renderer::Table { columns, .. } => columns.clone(),
-        Renderer::Chart {
-            time, categories, ..
-        } => {
-            let mut columns = vec![*time];
-            for category in categories {
-                columns.push(category.value);
-                columns.extend(&category.keys);
-                columns.extend(category.branch.map(|(column, _)| column));
-            }
-            columns
-        }
-        Renderer::Stackgraph {
-            bar,
-            segment,
-            magnitude,
-        } => vec![*bar, *segment, *magnitude],
-        Renderer::Fdg {
-            source,
-            target,
-            weight,
-            source_group,
-            target_group,
-            ..
-        } => [
-            Some(*source),
-            Some(*target),
-            *weight,
-            *source_group,
-            *target_group,
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
-        Renderer::Numbercard { cards, keys, .. } => cards
-            .iter()
-            .map(|(column, _)| *column)
-            .chain(keys.iter().copied())
-            .collect(),
-    }
-}
-
 /// The columns that an expression reads.
 pub(crate) fn columns_of(expr: &Expr) -> HashSet<ColumnId> {
     let mut live = Live::default();
@@ -146,7 +98,7 @@ struct Live(HashSet<ColumnId>);
 
 impl Live {
     fn renderer(&mut self, pipeline: &Pipeline) {
-        for column in renderer_columns(&pipeline.renderer) {
+        for column in pipeline.renderer.columns() {
             self.0.insert(column);
             // Merging needs the state of the aggregate that made the value.
             let info = pipeline.columns.get(column.0 as usize);
@@ -157,31 +109,7 @@ impl Live {
     }
 
     fn expr(&mut self, expr: &Expr) {
-        match expr {
-            Expr::Column(column) => {
-                self.0.insert(*column);
-            }
-            Expr::Literal(_) | Expr::Null(_) => {}
-            Expr::And(parts)
-            | Expr::Or(parts)
-            | Expr::Coalesce(parts)
-            | Expr::Call(_, parts, _) => parts.iter().for_each(|part| self.expr(part)),
-            Expr::Not(inner)
-            | Expr::IsPresent(inner)
-            | Expr::InSubnet(inner, _)
-            | Expr::Cast(inner, _) => self.expr(inner),
-            Expr::Compare(_, left, right) | Expr::Arithmetic(_, left, right) => {
-                self.expr(left);
-                self.expr(right);
-            }
-            Expr::Case(cases, otherwise) => {
-                for (condition, value) in cases {
-                    self.expr(condition);
-                    self.expr(value);
-                }
-                self.expr(otherwise);
-            }
-        }
+        self.0.extend(expr.columns());
     }
 
     fn order(&mut self, order: &[SortKey]) {

@@ -6,7 +6,6 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::pipeline::{Aggregate, ColumnId, Expr, Op, Pipeline, SortKey};
-use super::prune::renderer_columns;
 use super::{check, explain, functions, resolve};
 use crate::lang::diagnostic::Severity;
 use crate::lang::{parse, render};
@@ -210,7 +209,7 @@ fn validate(pipeline: &Pipeline) {
         defined.make(*column);
     }
     pipeline.ops.iter().for_each(|op| defined.op(op));
-    for column in renderer_columns(&pipeline.renderer) {
+    for column in pipeline.renderer.columns() {
         defined.need(column);
     }
 }

@@ -18,7 +18,7 @@ impl Lowerer<'_> {
     pub(super) fn type_of(&self, expr: &Source) -> EvType {
         match expr {
             Source::Column(id) => self.column(*id).ty,
-            Source::Literal(literal) => literal_type(literal),
+            Source::Literal(literal) => literal.ty(),
             Source::Null(ty) | Source::Cast(_, ty) | Source::Call(_, _, ty) => *ty,
             Source::And(_)
             | Source::Or(_)
@@ -253,21 +253,6 @@ fn flipped(op: Comparison) -> Comparison {
     }
 }
 
-fn literal_type(literal: &Literal) -> EvType {
-    match literal {
-        Literal::Bool(_) => EvType::Bool,
-        Literal::Int(_) => EvType::Int64,
-        Literal::UInt(_) => EvType::UInt64,
-        Literal::Float(_) => EvType::Float64,
-        Literal::String(_) => EvType::String,
-        Literal::Bytes(_) => EvType::Bytes,
-        Literal::Ip(_) => EvType::Ip,
-        Literal::Mac(_) => EvType::Mac,
-        Literal::Time(_) => EvType::Time,
-        Literal::Duration(_) => EvType::Duration,
-    }
-}
-
 fn scalar(literal: &Literal) -> ScalarValue {
     match literal {
         Literal::Bool(v) => ScalarValue::Boolean(Some(*v)),
@@ -311,7 +296,7 @@ fn compare_literal(op: Comparison, column: Expr, ty: EvType, literal: &Literal) 
             (None, Comparison::Ne) => Some(constant(column, true)),
             _ => None,
         },
-        (ty, literal, _) if ty == literal_type(literal) => {
+        (ty, literal, _) if ty == literal.ty() => {
             Some(binary_expr(column, operator(op), lit(scalar(literal))))
         }
         _ => None,

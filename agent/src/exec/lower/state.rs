@@ -213,7 +213,7 @@ pub(super) fn used(pipeline: &Pipeline) -> HashSet<ColumnId> {
     for op in &pipeline.ops {
         op_mentions(op, &mut used);
     }
-    used.extend(renderer_columns(&pipeline.renderer));
+    used.extend(pipeline.renderer.columns());
     used
 }
 
@@ -263,85 +263,9 @@ fn op_mentions(op: &Op, used: &mut HashSet<ColumnId>) {
     }
 }
 
-/// Columns that an expression mentions.
+/// Adds the columns that an expression mentions.
 pub(super) fn mentions(expr: &Source, into: &mut HashSet<ColumnId>) {
-    match expr {
-        Source::Column(id) => {
-            into.insert(*id);
-        }
-        Source::Literal(_) | Source::Null(_) => {}
-        Source::And(parts) | Source::Or(parts) | Source::Coalesce(parts) => {
-            parts.iter().for_each(|part| mentions(part, into));
-        }
-        Source::Call(_, parts, _) => parts.iter().for_each(|part| mentions(part, into)),
-        Source::Not(inner)
-        | Source::IsPresent(inner)
-        | Source::InSubnet(inner, _)
-        | Source::Cast(inner, _) => mentions(inner, into),
-        Source::Compare(_, a, b) | Source::Arithmetic(_, a, b) => {
-            mentions(a, into);
-            mentions(b, into);
-        }
-        Source::Case(branches, otherwise) => {
-            for (condition, value) in branches {
-                mentions(condition, into);
-                mentions(value, into);
-            }
-            mentions(otherwise, into);
-        }
-    }
-}
-
-fn renderer_columns(renderer: &Renderer) -> Vec<ColumnId> {
-    match renderer {
-        Renderer::Text { data, time, .. } => vec![*data, *time],
-        Renderer::Raw { data, .. } | Renderer::Hex { data } => vec![*data],
-        Renderer::Pcap { columns } => columns.to_vec(),
-        Renderer::Table { columns, merge, .. } => columns
-            .iter()
-            .chain(merge.iter().flatten())
-            .copied()
-            .collect(),
-        Renderer::Chart {
-            time, categories, ..
-        } => {
-            let inner = categories.iter().flat_map(|category| {
-                let branch = category.branch.map(|(column, _)| column);
-                [category.value]
-                    .into_iter()
-                    .chain(category.keys.clone())
-                    .chain(branch)
-            });
-            inner.chain([*time]).collect()
-        }
-        Renderer::Stackgraph {
-            bar,
-            segment,
-            magnitude,
-        } => vec![*bar, *segment, *magnitude],
-        Renderer::Fdg {
-            source,
-            target,
-            weight,
-            source_group,
-            target_group,
-            ..
-        } => [
-            Some(*source),
-            Some(*target),
-            *weight,
-            *source_group,
-            *target_group,
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
-        Renderer::Numbercard { cards, keys, .. } => cards
-            .iter()
-            .map(|(id, _)| *id)
-            .chain(keys.iter().copied())
-            .collect(),
-    }
+    into.extend(expr.columns());
 }
 
 /// Aggregates whose state the renderer merges, by the column that each made.
@@ -354,9 +278,7 @@ pub(super) fn merged(pipeline: &Pipeline) -> HashMap<ColumnId, AggregateOp> {
             | Renderer::Hex { .. }
             | Renderer::Pcap { .. }
     );
-    let columns = renderer_columns(&pipeline.renderer)
-        .into_iter()
-        .filter(|_| merging);
+    let columns = pipeline.renderer.columns().into_iter().filter(|_| merging);
     columns
         .filter_map(|id| super::column(pipeline, id).lineage.as_ref())
         .map(|lineage| (lineage.origin, lineage.op))
