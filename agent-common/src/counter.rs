@@ -1,72 +1,109 @@
-//! The kernel program's counters: one per-CPU array, indexed by [`Counter`].
+//! The kernel program's counters: one [`InterfaceCounters`] per CPU and interface slot.
 
-/// What is counted of each packet.
-///
-/// `Seen` is the sum of `Emitted` and `RingFull` at every moment; the others say what
-/// the walk met on its way and exclude neither each other nor those two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Counter {
-    /// Packets that entered the program.
-    Seen,
-    /// Records handed to the ring.
-    Emitted,
-    /// Records lost because the ring had no room.
-    RingFull,
-    /// Packets that end inside a header; the record has what came before.
-    TooShort,
-    /// Frames whose payload is not IPv4 or IPv6; the record has no addresses.
-    NotIp,
-    /// Fragments other than the first; the record has no ports.
-    Fragment,
-    /// Packets with more IPv6 extension headers than are walked; the record has no ports.
-    TooManyHeaders,
-}
+use core::mem::{align_of, offset_of, size_of};
 
-impl Counter {
-    /// All of them, in the order of the array.
-    pub const ALL: [Self; 7] = [
-        Self::Seen,
-        Self::Emitted,
-        Self::RingFull,
-        Self::TooShort,
-        Self::NotIp,
-        Self::Fragment,
-        Self::TooManyHeaders,
-    ];
+use crate::config::SLOTS;
 
-    /// Entries of the kernel's array.
-    pub const COUNT: u32 = Self::ALL.len() as u32;
+/// Entries of the kernel's array: one per slot, and one for interfaces that have none.
+pub const COUNTER_ENTRIES: u32 = SLOTS + 1;
 
-    /// The place in the kernel's array.
-    #[must_use]
-    pub const fn index(self) -> u32 {
-        self as u32
-    }
+/// Where packets of an interface without configuration are counted (as seen, nothing else).
+pub const UNCONFIGURED: u32 = SLOTS;
 
-    /// The name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Seen => "seen",
-            Self::Emitted => "emitted",
-            Self::RingFull => "ring_full",
-            Self::TooShort => "too_short",
-            Self::NotIp => "not_ip",
-            Self::Fragment => "fragment",
-            Self::TooManyHeaders => "too_many_headers",
+/// Declares the counters once: the record, its list and its names.
+macro_rules! counters {
+    ($($(#[$doc:meta])+ $name:ident,)+) => {
+        /// What one CPU counted of one interface.
+        ///
+        /// With tuples wanted, `seen` is `tuple_emitted + tuple_dropped`, with packets wanted
+        /// `packet_emitted + packet_dropped`: exactly at rest, and but for the packet that is
+        /// being handled at any other moment. What says why a walk stopped (`too_short`,
+        /// `not_ip`, `fragment`, `too_many_headers`) stands beside those sums.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[repr(C)]
+        pub struct InterfaceCounters {
+            $($(#[$doc])+ pub $name: u64,)+
         }
-    }
+
+        impl InterfaceCounters {
+            /// The names, in the order of the record.
+            pub const NAMES: &[&str] = &[$(stringify!($name)),+];
+
+            /// Name and value, in the order of the record.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name)),+].into_iter()
+            }
+
+            /// The sum of both, as of two CPUs or two interfaces; the totals wrap around.
+            #[must_use]
+            pub const fn plus(self, other: Self) -> Self {
+                Self { $($name: self.$name.wrapping_add(other.$name)),+ }
+            }
+
+            /// What was counted since `earlier`.
+            #[must_use]
+            pub const fn since(self, earlier: Self) -> Self {
+                Self { $($name: self.$name.wrapping_sub(earlier.$name)),+ }
+            }
+        }
+    };
 }
+
+counters! {
+    /// Packets that entered the program.
+    seen,
+    /// Their bytes on the wire.
+    seen_bytes,
+    /// Tuples that a ring took, alone or at the head of a packet record.
+    tuple_emitted,
+    /// Tuples lost because no ring had room.
+    tuple_dropped,
+    /// Packet records that a ring took.
+    packet_emitted,
+    /// Captured bytes in them.
+    packet_emitted_bytes,
+    /// Packet records lost because the ring had no room.
+    packet_dropped,
+    /// Packet records in the ring that hold less than the whole packet.
+    snapped,
+    /// Packets that end inside a header; the tuple has what came before.
+    too_short,
+    /// Frames whose payload is not IPv4 or IPv6; the tuple has no addresses.
+    not_ip,
+    /// Fragments other than the first; the tuple has no ports.
+    fragment,
+    /// Packets with more IPv6 extension headers than are walked; the tuple has no ports.
+    too_many_headers,
+    /// Bytes that the tuple ring took, the ring's headers included; what wakes its reader.
+    tuple_ring_bytes,
+    /// The same of the packet ring.
+    packet_ring_bytes,
+}
+
+const _: () = {
+    assert!(size_of::<InterfaceCounters>() == 14 * 8);
+    assert!(size_of::<InterfaceCounters>() == InterfaceCounters::NAMES.len() * 8);
+    assert!(align_of::<InterfaceCounters>() == 8);
+    assert!(offset_of!(InterfaceCounters, seen) == 0);
+    assert!(offset_of!(InterfaceCounters, packet_ring_bytes) == 13 * 8);
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_in_the_order_of_the_array() {
-        for (at, counter) in Counter::ALL.iter().enumerate() {
-            assert_eq!(counter.index() as usize, at, "{}", counter.name());
-        }
+    fn sums_and_differences_are_per_counter() {
+        let some = InterfaceCounters {
+            seen: 5,
+            snapped: 2,
+            ..InterfaceCounters::default()
+        };
+        let sum = some.plus(some);
+        assert_eq!((sum.seen, sum.snapped, sum.not_ip), (10, 4, 0));
+        assert_eq!(sum.since(some), some);
+        let named: u64 = sum.iter().map(|(_, value)| value).sum();
+        assert_eq!(named, 14);
+        assert_eq!(sum.iter().next(), Some(("seen", 10)));
     }
 }

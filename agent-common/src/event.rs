@@ -16,8 +16,8 @@ pub struct TupleEvent {
     pub destination: [u8; 16],
     /// Bytes that the frame had on the wire, without its check sequence.
     pub wire_len: u32,
-    /// Index of the interface that received it.
-    pub interface: u32,
+    /// The interface that received it, by the slot that its configuration gives it.
+    pub slot: u32,
     /// Zero unless [`marks::PORTS`] is set.
     pub source_port: u16,
     /// As `source_port`.
@@ -50,7 +50,7 @@ const _: () = {
     assert!(offset_of!(TupleEvent, source) == 8);
     assert!(offset_of!(TupleEvent, destination) == 24);
     assert!(offset_of!(TupleEvent, wire_len) == 40);
-    assert!(offset_of!(TupleEvent, interface) == 44);
+    assert!(offset_of!(TupleEvent, slot) == 44);
     assert!(offset_of!(TupleEvent, source_port) == 48);
     assert!(offset_of!(TupleEvent, destination_port) == 50);
     assert!(offset_of!(TupleEvent, vlan_and_marks) == 52);
@@ -70,7 +70,7 @@ impl TupleEvent {
             source: field(bytes, offset_of!(Self, source))?,
             destination: field(bytes, offset_of!(Self, destination))?,
             wire_len: u32::from_ne_bytes(field(bytes, offset_of!(Self, wire_len))?),
-            interface: u32::from_ne_bytes(field(bytes, offset_of!(Self, interface))?),
+            slot: u32::from_ne_bytes(field(bytes, offset_of!(Self, slot))?),
             source_port: u16::from_ne_bytes(field(bytes, offset_of!(Self, source_port))?),
             destination_port: u16::from_ne_bytes(field(bytes, offset_of!(Self, destination_port))?),
             vlan_and_marks: u16::from_ne_bytes(field(bytes, offset_of!(Self, vlan_and_marks))?),
@@ -140,10 +140,7 @@ mod tests {
         bytes[54] = 6;
         bytes[55] = 0x12;
         let event = TupleEvent::from_bytes(&bytes).unwrap();
-        assert_eq!(
-            (event.time_ns, event.wire_len, event.interface),
-            (7, 1500, 3)
-        );
+        assert_eq!((event.time_ns, event.wire_len, event.slot), (7, 1500, 3));
         assert_eq!((event.source[0], event.destination[15]), (0xfe, 9));
         assert_eq!(event.ports(), Some((40_000, 443)));
         assert_eq!(event.vlan_id(), Some(5));

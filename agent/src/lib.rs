@@ -15,6 +15,8 @@ pub mod text;
 pub mod types;
 
 pub mod capfile;
+#[cfg(feature = "capture")]
+pub mod capture;
 pub mod decode;
 pub mod lang;
 pub mod plan;
@@ -34,6 +36,7 @@ mod tests {
     /// Which modules each module may name (`exec` needs of `lang` the one reader of times) in `use crate::...` and `crate::...` paths.
     const MAY_USE: &[(&str, &[&str])] = &[
         ("capfile", &["frame"]),
+        ("capture", &[]),
         ("decode", &["frame", "types"]),
         ("lang", &[]),
         ("plan", &["decode", "lang", "text", "types"]),

@@ -1,104 +1,122 @@
-//! Loads the committed object, reads its ring and its counters, or says why it cannot.
+//! Loads the program and opens what it writes, or says why it cannot.
 
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 
-use agent_common::{Counter, TupleEvent};
-use aya::maps::{PerCpuArray, RingBuf};
-use aya::programs::{TestRun as _, TestRunOptions, Xdp};
-use aya::{Ebpf, EbpfLoader};
+use agent_common::{InterfaceCounters, TupleEvent};
+use flowsift::capture::{
+    Counters, Interface, InterfaceConfig, PacketRings, Program, ProgramError, Settings, TupleRings,
+};
 
-/// The object as it is committed, which `cargo xtask ebpf --check` ties to its sources.
-const OBJECT: &[u8] = aya::include_bytes_aligned!("../../agent-ebpf/flowsift-xdp.o");
+/// XDP_PASS of `enum xdp_action`.
+pub(crate) const PASS: u32 = 2;
 
-const EPERM: i32 = 1;
-const ENOSYS: i32 = 38;
+/// What is wanted in most tests: everything, in slot 5, which is not what a forgotten slot is.
+pub(crate) const ALL: InterfaceConfig = InterfaceConfig {
+    slot: 5,
+    snaplen: 0,
+    packets: true,
+    tuples: true,
+    joined: false,
+};
 
-const PROGRAM: &str = "flowsift_tuples";
+/// One ring of each kind, large enough for all that a test writes before it reads.
+pub(crate) const ROOMY: Settings = Settings {
+    tuple_ring_bytes: 1 << 20,
+    packet_ring_bytes: 4 << 20,
+    shards: 1,
+};
 
 /// The program, loaded into the kernel, and its maps.
 pub(crate) struct Kernel {
-    pub(crate) ebpf: Ebpf,
-    ring: RingBuf<aya::maps::MapData>,
-    counters: PerCpuArray<aya::maps::MapData, u64>,
+    pub(crate) program: Program,
+    pub(crate) tuples: TupleRings,
+    pub(crate) packets: PacketRings,
+    counters: Counters,
+}
+
+/// A packet record, copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Packet {
+    pub(crate) slot: u32,
+    pub(crate) time_ns: u64,
+    pub(crate) wire_len: u32,
+    pub(crate) data: Vec<u8>,
+    pub(crate) tuple: TupleEvent,
 }
 
 impl Kernel {
     /// The loaded program; `None`, after saying why, where this machine does not let us.
-    pub(crate) fn load(ring_bytes: u32) -> Option<Self> {
-        if let Some(reason) = obstacle() {
-            skip(&reason);
-            return None;
-        }
-        let mut ebpf = EbpfLoader::new()
-            .map_max_entries("TUPLES", ring_bytes)
-            .load(OBJECT)
-            .unwrap_or_else(|error| panic!("the object does not load: {error:?}"));
-        let ring = RingBuf::try_from(ebpf.take_map("TUPLES").unwrap()).unwrap();
-        let counters = PerCpuArray::try_from(ebpf.take_map("COUNTERS").unwrap()).unwrap();
-        let mut kernel = Self {
-            ebpf,
-            ring,
-            counters,
+    pub(crate) fn load(settings: Settings) -> Option<Self> {
+        let program = match Program::load(&settings) {
+            Ok(program) => program,
+            Err(error @ (ProgramError::Permission(_) | ProgramError::Unsupported { .. })) => {
+                skip(&error.to_string());
+                return None;
+            }
+            Err(error) => panic!("{error}"),
         };
-        if let Err(error) = kernel.program().load() {
-            panic!("the verifier refuses the program: {error:?}");
-        }
+        let fds = program.map_fds().unwrap();
+        Some(Self {
+            program,
+            tuples: TupleRings::from_fds(fds.tuples).unwrap(),
+            packets: PacketRings::from_fds(fds.packets).unwrap(),
+            counters: Counters::from_fd(fds.counters).unwrap(),
+        })
+    }
+
+    /// As [`Kernel::load`], and configured for [`Kernel::run`].
+    pub(crate) fn configured(settings: Settings, config: InterfaceConfig) -> Option<Self> {
+        let kernel = Self::load(settings)?;
+        kernel.program.configure(&loopback(), config).unwrap();
         Some(kernel)
     }
 
-    pub(crate) fn program(&mut self) -> &mut Xdp {
-        self.ebpf.program_mut(PROGRAM).unwrap().try_into().unwrap()
+    /// Runs the program over one frame, `repeat` times.
+    pub(crate) fn run(&mut self, frame: &[u8], repeat: u32) -> io::Result<()> {
+        let (verdict, _) = self.program.test_run(frame, repeat)?;
+        assert_eq!(verdict, PASS);
+        Ok(())
     }
 
-    /// Runs the program over one frame, `repeat` times, and gives its verdict.
-    pub(crate) fn run(&mut self, frame: &[u8], repeat: u32) -> io::Result<u32> {
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            repeat,
-            ..TestRunOptions::new()
-        };
-        match self.program().test_run(options) {
-            Ok(result) => Ok(result.return_value),
-            Err(aya::programs::ProgramError::SyscallError(error)) => Err(error.io_error),
-            Err(error) => panic!("test run: {error:?}"),
-        }
-    }
-
-    /// All records that the ring holds now.
+    /// All tuples that the rings hold now.
     pub(crate) fn drain(&mut self) -> Vec<TupleEvent> {
         let mut events = Vec::new();
-        while let Some(record) = self.ring.next() {
-            events.push(TupleEvent::from_bytes(&record).expect("a record is one tuple event"));
-        }
+        let drained = self.tuples.drain(usize::MAX, |event| events.push(*event));
+        assert_eq!((drained.malformed, drained.more), (0, false));
         events
     }
 
-    /// The counter's sum over all CPUs.
-    pub(crate) fn count(&self, counter: Counter) -> u64 {
-        self.counters.get(&counter.index(), 0).unwrap().iter().sum()
+    /// All packets that the rings hold now.
+    pub(crate) fn drain_packets(&mut self) -> Vec<Packet> {
+        let mut packets = Vec::new();
+        let drained = self.packets.drain(usize::MAX, |record| {
+            packets.push(Packet {
+                slot: record.slot,
+                time_ns: record.time_ns,
+                wire_len: record.wire_len,
+                data: record.data.to_vec(),
+                tuple: record.tuple,
+            });
+        });
+        assert_eq!((drained.malformed, drained.more), (0, false));
+        packets
+    }
+
+    /// The counters of a slot, after a check that they add up.
+    pub(crate) fn counters(&self, slot: u32) -> InterfaceCounters {
+        self.counters.read(slot).unwrap()
+    }
+
+    /// Packets of interfaces without configuration.
+    pub(crate) fn unconfigured(&self) -> u64 {
+        self.counters.unconfigured().unwrap()
     }
 }
 
-/// What keeps this process from loading a program, if anything.
-fn obstacle() -> Option<String> {
-    let uid = std::fs::metadata("/proc/self").map_or(u32::MAX, |process| process.uid());
-    if uid != 0 {
-        return Some(format!("not root (uid {uid})"));
-    }
-    // EPERM: no CAP_BPF, as in a container. ENOSYS: a kernel without BPF.
-    match EbpfLoader::new().load(OBJECT) {
-        Err(aya::EbpfError::MapError(aya::maps::MapError::CreateError { io_error, .. }))
-            if io_error
-                .raw_os_error()
-                .is_some_and(|code| matches!(code, EPERM | ENOSYS)) =>
-        {
-            Some(format!(
-                "the kernel lets this process create no BPF map: {io_error}"
-            ))
-        }
-        _ => None,
-    }
+/// The interface that the kernel says test runs come from.
+pub(crate) fn loopback() -> Interface {
+    let listed = flowsift::capture::list().unwrap();
+    listed.into_iter().find(|it| it.index == 1).unwrap()
 }
 
 /// Says why a test does nothing, or fails it where the kernel must be usable.
@@ -110,9 +128,17 @@ pub(crate) fn skip(reason: &str) {
 
 /// Says why a test does nothing, past the test harness's capture of its output.
 pub(crate) fn say_skipped(reason: &str) {
-    let test = std::thread::current()
+    say(&format!("SKIPPED {}: {reason}", test_name()));
+}
+
+/// Reports past the test harness's capture of its output.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn test_name() -> String {
+    std::thread::current()
         .name()
         .unwrap_or("a kernel test")
-        .to_owned();
-    let _ = writeln!(io::stderr(), "SKIPPED {test}: {reason}");
+        .to_owned()
 }

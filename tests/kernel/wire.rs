@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use agent_common::TupleEvent;
 use agent_common::event::marks;
 use agent_common::net::{PROTOCOL_TCP, PROTOCOL_UDP, map_ipv4};
-use agent_common::{Counter, TupleEvent};
-use aya::programs::XdpMode;
+use flowsift::capture::{Interface, Mode};
 
-use crate::support::{Kernel, skip};
+use crate::support::{ALL, Kernel, ROOMY, skip};
 
 /// Set in the process that is alone in its namespace.
 const INSIDE: &str = "FLOWSIFT_INSIDE_NAMESPACE";
@@ -28,33 +28,33 @@ fn frames_on_a_veth_become_records() {
     if std::env::var_os(INSIDE).is_none() {
         return repeat_in_namespace("wire::frames_on_a_veth_become_records");
     }
-    let mut kernel = Kernel::load(1 << 20).expect("the outer process could load it");
+    let mut kernel = Kernel::load(ROOMY).expect("the outer process could load it");
     set_up_veth();
-    let interface = index_of("fs0");
-    kernel
-        .program()
-        .attach("fs0", XdpMode::Driver)
-        .expect("attach natively to veth");
+    let attachment = kernel
+        .program
+        .attach(&interface("fs0"), ALL, Mode::Native)
+        .unwrap();
+    assert_eq!(attachment.mode(), Mode::Native);
     let ports = send_traffic();
     let events = collect(&mut kernel, ports);
 
     check_plain_datagrams(&events, ports);
     check_fragments(&events, ports);
     check_segment_and_ipv6(&events, ports);
-    assert!(events.iter().all(|event| event.interface == interface));
+    assert!(events.iter().all(|event| event.slot == ALL.slot));
     assert!(
         events.is_sorted_by_key(|event| event.time_ns),
         "one CPU at a time, one clock"
     );
 
-    let seen = kernel.count(Counter::Seen);
+    let counters = kernel.counters(ALL.slot);
     let records = events.len() as u64 + kernel.drain().len() as u64;
     assert_eq!(
-        seen,
-        kernel.count(Counter::Emitted) + kernel.count(Counter::RingFull)
+        counters.seen,
+        counters.tuple_emitted + counters.tuple_dropped
     );
-    assert!(seen >= records, "{seen} seen, {records} records");
-    drop(kernel);
+    assert!(counters.seen >= records, "{counters:?}, {records} records");
+    drop(attachment);
     assert!(
         !ip_output(&["-o", "link", "show", "fs0"]).contains("xdp"),
         "detached on drop"
@@ -163,7 +163,7 @@ fn check_segment_and_ipv6(events: &[TupleEvent], ports: Ports) {
 
 /// Runs one test of this binary again, alone in a new network namespace that ends with it.
 fn repeat_in_namespace(test: &str) {
-    if Kernel::load(4096).is_none() {
+    if Kernel::load(ROOMY).is_none() {
         return;
     }
     for tool in ["unshare", "ip"] {
@@ -210,13 +210,9 @@ fn set_up_veth() {
     }
 }
 
-/// The number before the name in `ip -o link`; sysfs would show another namespace's.
-fn index_of(interface: &str) -> u32 {
-    let line = ip_output(&["-o", "link", "show", interface]);
-    line.split(':')
-        .next()
-        .and_then(|index| index.trim().parse().ok())
-        .expect("an index")
+fn interface(name: &str) -> Interface {
+    let listed = flowsift::capture::list().unwrap();
+    listed.into_iter().find(|it| it.name == name).unwrap()
 }
 
 fn ip(args: &[&str]) {

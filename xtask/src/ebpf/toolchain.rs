@@ -90,11 +90,11 @@ impl Toolchain {
         match self {
             Self::Debian => {
                 let mut cargo = Command::new("cargo");
-                // Opens the unstable features to the one crate that needs one (inline
+                // Opens the unstable features to the two crates that need one (inline
                 // assembly for BPF); everything else stays stable Rust.
                 cargo
                     .env("RUSTC", DEBIAN_RUSTC)
-                    .env("RUSTC_BOOTSTRAP", "aya_ebpf");
+                    .env("RUSTC_BOOTSTRAP", "aya_ebpf,flowsift_xdp");
                 cargo
             }
             Self::Nightly => {

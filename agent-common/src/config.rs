@@ -1,0 +1,67 @@
+//! What the loader tells the kernel program: per interface, and once for all.
+
+use core::mem::{align_of, offset_of, size_of};
+
+/// Interfaces that can be configured at once.
+pub const SLOTS: u32 = 64;
+
+/// Rings of one kind; packets of a CPU always go to the same one.
+pub const MAX_SHARDS: u32 = 64;
+
+/// The longest snap length, in bytes: a packet that IPv4 can describe, with its link header.
+pub const MAX_SNAPLEN: u32 = 65_536;
+
+/// Names of maps and read-only values in the object.
+pub mod names {
+    /// The program.
+    pub const PROGRAM: &str = "flowsift_xdp";
+    /// Interface index to [`InterfaceConfig`](super::InterfaceConfig).
+    pub const INTERFACES: &str = "INTERFACES";
+    /// Per-CPU array of [`InterfaceCounters`](crate::InterfaceCounters).
+    pub const COUNTERS: &str = "COUNTERS";
+    /// Shard to tuple ring.
+    pub const TUPLE_RINGS: &str = "TUPLE_RINGS";
+    /// Shard to packet ring.
+    pub const PACKET_RINGS: &str = "PACKET_RINGS";
+    /// `u32`: shards in use less one; they are a power of two.
+    pub const SHARD_MASK: &str = "SHARD_MASK";
+    /// `u64`, a power of two: the reader is woken each time that a CPU put so many bytes into
+    /// the tuple ring.
+    pub const TUPLE_WAKE_BYTES: &str = "TUPLE_WAKE_BYTES";
+    /// The same for the packet ring.
+    pub const PACKET_WAKE_BYTES: &str = "PACKET_WAKE_BYTES";
+}
+
+/// What is wanted of an interface's packets, in [`InterfaceConfig::flags`].
+pub mod wants {
+    /// A tuple of each packet, in the tuple ring.
+    pub const TUPLES: u32 = 1;
+    /// A packet record of each packet.
+    pub const PACKETS: u32 = 1 << 1;
+    /// A packet record stands for its tuple, which then goes to the tuple ring only where the
+    /// packet ring had no room. Needs both of the others.
+    pub const JOINED: u32 = 1 << 2;
+}
+
+/// One interface's configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct InterfaceConfig {
+    /// The interface's number in records and counters, less than [`SLOTS`].
+    pub slot: u32,
+    /// Bytes kept of a packet, 1 to [`MAX_SNAPLEN`].
+    pub snaplen: u32,
+    /// [`wants`].
+    pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+const _: () = {
+    assert!(size_of::<InterfaceConfig>() == 16);
+    assert!(align_of::<InterfaceConfig>() == 4);
+    assert!(offset_of!(InterfaceConfig, slot) == 0);
+    assert!(offset_of!(InterfaceConfig, snaplen) == 4);
+    assert!(offset_of!(InterfaceConfig, flags) == 8);
+    assert!(MAX_SHARDS.is_power_of_two());
+};

@@ -1,0 +1,38 @@
+//! The maps and the read-only values that the loader sets; their names are in `agent_common`.
+
+use agent_common::config::{MAX_SHARDS, SLOTS};
+use agent_common::counter::COUNTER_ENTRIES;
+use agent_common::{InterfaceConfig, InterfaceCounters};
+use aya_ebpf::Global;
+use aya_ebpf::btf_maps::{ArrayOfMaps, RingBuf};
+use aya_ebpf::macros::{btf_map, map};
+use aya_ebpf::maps::{HashMap, PerCpuArray};
+
+/// The kernel wants an example of the inner map; the loader's rings have sizes of their own.
+pub(crate) type Ring = RingBuf<u64, 4096>;
+
+/// One per shard, as the loader made them.
+pub(crate) type Rings = ArrayOfMaps<Ring, { MAX_SHARDS as usize }>;
+
+#[btf_map]
+pub(crate) static TUPLE_RINGS: Rings = Rings::new();
+
+#[btf_map]
+pub(crate) static PACKET_RINGS: Rings = Rings::new();
+
+/// By interface index.
+#[map]
+pub(crate) static INTERFACES: HashMap<u32, InterfaceConfig> = HashMap::with_max_entries(SLOTS, 0);
+
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<InterfaceCounters> =
+    PerCpuArray::with_max_entries(COUNTER_ENTRIES, 0);
+
+#[unsafe(no_mangle)]
+pub(crate) static SHARD_MASK: Global<u32> = Global::new(0);
+
+#[unsafe(no_mangle)]
+pub(crate) static TUPLE_WAKE_BYTES: Global<u64> = Global::new(64 << 10);
+
+#[unsafe(no_mangle)]
+pub(crate) static PACKET_WAKE_BYTES: Global<u64> = Global::new(64 << 10);

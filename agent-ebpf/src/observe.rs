@@ -1,0 +1,73 @@
+//! One packet: its configuration, its tuple, its records, its counters.
+
+use agent_common::config::wants;
+use agent_common::counter::UNCONFIGURED;
+use agent_common::{InterfaceCounters, TupleEvent};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_get_buff_len};
+use aya_ebpf::programs::XdpContext;
+
+use crate::maps::{COUNTERS, INTERFACES};
+use crate::packet::Packet;
+use crate::parse::{self, Stop};
+use crate::rings;
+
+/// Hands on what is wanted of the packet and counts what became of it.
+#[inline(always)]
+pub(crate) fn observe(ctx: &XdpContext) {
+    let interface = ctx.ingress_ifindex() as u32;
+    // SAFETY: the loader alone writes; an entry that it replaces under us is a configuration too.
+    let Some(config) = (unsafe { INTERFACES.get(interface) }) else {
+        if let Some(counters) = counters(UNCONFIGURED) {
+            counters.seen += 1;
+        }
+        return;
+    };
+    let Some(counters) = counters(config.slot) else {
+        return;
+    };
+    let mut event = TupleEvent {
+        // SAFETY: the helper has no arguments and no conditions.
+        time_ns: unsafe { bpf_ktime_get_ns() },
+        // SAFETY: the pointer is the context that the kernel gave us. `data_end - data` would be
+        // the length of the first buffer only.
+        wire_len: unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32,
+        slot: config.slot,
+        ..TupleEvent::default()
+    };
+    counters.seen += 1;
+    counters.seen_bytes += u64::from(event.wire_len);
+    if let Err(stop) = parse::walk(&Packet::new(ctx), &mut event) {
+        *stopped(counters, stop) += 1;
+    }
+    let flags = config.flags;
+    let in_ring =
+        flags & wants::PACKETS != 0 && rings::emit_packet(ctx, &event, config.snaplen, counters);
+    if flags & wants::TUPLES == 0 {
+        return;
+    }
+    if in_ring && flags & wants::JOINED != 0 {
+        counters.tuple_emitted += 1;
+    } else {
+        rings::emit_tuple(&event, counters);
+    }
+}
+
+/// This CPU's counters of a slot.
+#[inline(always)]
+fn counters(slot: u32) -> Option<&'static mut InterfaceCounters> {
+    // SAFETY: the value is this CPU's and lives as long as the program; XDP stays on its CPU while
+    // it runs and is not entered twice there, and it asks once per packet.
+    COUNTERS
+        .get_ptr_mut(slot)
+        .map(|counters| unsafe { &mut *counters })
+}
+
+#[inline(always)]
+fn stopped(counters: &mut InterfaceCounters, stop: Stop) -> &mut u64 {
+    match stop {
+        Stop::TooShort => &mut counters.too_short,
+        Stop::NotIp => &mut counters.not_ip,
+        Stop::Fragment => &mut counters.fragment,
+        Stop::TooManyHeaders => &mut counters.too_many_headers,
+    }
+}

@@ -1,0 +1,24 @@
+//! Live packets: the kernel program, its interfaces, its rings and its counters.
+//!
+//! [`Program`] needs root (or `CAP_BPF`, `CAP_NET_ADMIN`, `CAP_PERFMON`). What reads its rings and
+//! counters needs nothing but the file descriptors of [`MapFds`], so it may be another process.
+
+mod attach;
+mod clock;
+mod counters;
+mod interfaces;
+mod netlink;
+mod offload;
+mod program;
+mod ring;
+mod rings;
+
+pub use attach::{AttachError, Attachment, InterfaceConfig, Mode, Note};
+pub use clock::{Clock, ClockError, Jump};
+pub use counters::{Counters, CountersError};
+pub use interfaces::{Interface, InterfaceError, InterfaceEvent, InterfaceWatch, Patterns, list};
+pub use program::{MapFds, Program, ProgramError, Settings};
+pub use ring::{Fill, RingError};
+pub use rings::{Drained, PacketRecord, PacketRings, TupleRings, WAIT};
+
+pub use agent_common::{InterfaceCounters, TupleEvent};
