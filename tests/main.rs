@@ -9,3 +9,4 @@ mod paths;
 mod readme;
 mod support;
 mod swarm;
+mod tshark;

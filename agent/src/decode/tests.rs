@@ -243,6 +243,26 @@ fn fields_of_a_tagged_segment() {
 }
 
 #[test]
+fn hardware_addresses_of_arp_are_macs_only_where_the_hardware_has_them() {
+    let mut arp = [0; 28];
+    arp[..8].copy_from_slice(&[0, 1, 8, 0, 6, 4, 0, 1]);
+    arp[8..18].copy_from_slice(&[2, 0, 0, 0, 0, 7, 10, 0, 0, 1]);
+    for (hardware, mac) in [
+        (1, Some("02:00:00:00:00:07")),
+        (6, Some("02:00:00:00:00:07")),
+        (24, None),
+    ] {
+        arp[1] = hardware;
+        let packet = Packet::start_at(Layer::Arp, &arp);
+        assert_eq!(value(&packet, "arp", "SenderMAC").as_deref(), mac);
+        assert_eq!(
+            value(&packet, "arp", "SenderIP").as_deref(),
+            Some("10.0.0.1")
+        );
+    }
+}
+
+#[test]
 fn every_prefix_of_a_frame_decodes() {
     for length in 0..=TAGGED_TCP.len() {
         let frame = frame(1, &TAGGED_TCP[..length]);

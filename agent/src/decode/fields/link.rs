@@ -259,11 +259,13 @@ fn bytes_text(value: &[u8]) -> Cow<'_, str> {
     std::string::String::from_utf8_lossy(value)
 }
 
-/// The hardware address of the sender (0) or target (1), where it has six bytes.
+/// The hardware address of the sender (0) or target (1), where the hardware has MAC addresses:
+/// Ethernet and IEEE 802.
 fn arp_mac<'a>(packet: &Packet<'a>, side: usize) -> Option<FieldValue<'a>> {
     let [hardware, protocol] = bytes::array(packet.arp, 4)?;
     let at = 8 + side * (usize::from(hardware) + usize::from(protocol));
-    (hardware == 6).then(|| mac(packet.arp, at))?
+    let is_mac = hardware == 6 && matches!(bytes::u16(packet.arp, 0)?, 1 | 6);
+    is_mac.then(|| mac(packet.arp, at))?
 }
 
 /// The protocol address of the sender (0) or target (1), where it is IPv4.
