@@ -10,3 +10,4 @@ mod readme;
 mod support;
 mod swarm;
 mod tshark;
+mod tunnels;

@@ -31,10 +31,12 @@ pub enum ResultType {
     /// That of the literal second argument, a kind such as `uint16be`
     /// (see [`number_kind`]).
     Kind,
+    /// That of the packet field which the literal third argument names.
+    Field,
 }
 
 use EvType as T;
-use ResultType::{First, Fixed, Kind};
+use ResultType::{Field, First, Fixed, Kind};
 
 /// Short form of an entry.
 const fn f(
@@ -115,6 +117,20 @@ const FUNCTIONS: &[FunctionSpec] = &[
         (2, 2),
         Kind,
         "number at the start of a Bytes value: kind is byte, (u)int16/32/64 with an optional le or be (default little-endian), float32, float64 (le), IPv4, IPv6 (16 bytes); absent if too short",
+    ),
+    hidden(
+        "packet_field",
+        "bytes, protocol literal, field literal",
+        (3, 3),
+        Field,
+        "a packet field, named protocol.Field, of a Bytes value that starts with the header of the protocol (eth or dot11); absent where that packet has none",
+    ),
+    hidden(
+        "inner_packet_field",
+        "bytes, protocol literal, field literal",
+        (3, 3),
+        Field,
+        "as packet_field, of the packet that a tunnel in the value carries",
     ),
     hidden(
         "subnet",

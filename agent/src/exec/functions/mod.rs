@@ -7,6 +7,7 @@
 pub mod in_subnet;
 mod network;
 mod number;
+mod packet;
 mod text;
 mod time;
 mod value;
@@ -26,6 +27,7 @@ use self::value::{Reader, Value, collect};
 pub(super) use self::value::{mapped_v4, to_mapped};
 use super::error::Error;
 use super::types::arrow_type;
+use crate::decode::{self, Layer};
 use crate::types::EvType;
 
 /// The work of a function on one row.
@@ -68,6 +70,7 @@ fn find(name: &str) -> Option<&'static Entry> {
     [
         text::FUNCTIONS,
         network::FUNCTIONS,
+        packet::FUNCTIONS,
         number::FUNCTIONS,
         time::FUNCTIONS,
     ]
@@ -80,7 +83,44 @@ fn find(name: &str) -> Option<&'static Entry> {
 #[derive(Debug)]
 struct Context {
     result: EvType,
-    pattern: Option<Regex>,
+    prepared: Prepared,
+}
+
+/// What a call makes of its constant arguments, once.
+#[derive(Debug)]
+enum Prepared {
+    Nothing,
+    Pattern(Regex),
+    /// A packet field of bytes that start with a layer.
+    Field {
+        start: Layer,
+        extract: decode::Extract,
+    },
+}
+
+impl Prepared {
+    /// `constants` are the arguments that are constant texts, by position.
+    fn new(function: &str, constants: &[Option<&str>]) -> Result<Self, Error> {
+        let constant =
+            |position: usize, what: &str| {
+                constants.get(position).copied().flatten().ok_or_else(|| {
+                    Error::Query(format!("the {what} of {function} must be a constant"))
+                })
+            };
+        let pattern = |position| {
+            Regex::new(constant(position, "pattern")?)
+                .map(Self::Pattern)
+                .map_err(|error| Error::Query(format!("invalid pattern: {error}")))
+        };
+        match function {
+            "match" => pattern(0),
+            "regex_match" | "regex_capture" => pattern(1),
+            "packet_field" | "inner_packet_field" => {
+                packet::prepare(constant(1, "layer")?, constant(2, "field")?)
+            }
+            _ => Ok(Self::Nothing),
+        }
+    }
 }
 
 /// A call of a row-wise function on arguments of known types.
@@ -88,27 +128,26 @@ struct Context {
 pub(super) struct Function {
     entry: &'static Entry,
     arguments: Vec<EvType>,
+    constants: Vec<Option<String>>,
     context: Context,
     signature: Signature,
 }
 
 impl Function {
-    /// The call of a function. `pattern` is the regular expression of the functions that take one.
+    /// The call of a function. `constants` are the arguments that are constant texts, by position;
+    /// functions that need none may be called without.
     pub(super) fn call(
         name: &str,
         arguments: Vec<(Expr, EvType)>,
         result: EvType,
-        pattern: Option<&str>,
+        constants: &[Option<&str>],
     ) -> Result<Expr, Error> {
         let Some(entry) = find(name) else {
             return Err(Error::Internal(format!(
                 "function {name} is not implemented"
             )));
         };
-        let pattern = pattern
-            .map(Regex::new)
-            .transpose()
-            .map_err(|error| Error::Query(format!("invalid pattern: {error}")))?;
+        let prepared = Prepared::new(name, constants)?;
         let (exprs, arguments): (Vec<_>, Vec<_>) = arguments.into_iter().unzip();
         let types: Vec<_> = arguments.iter().map(|ty| arrow_type(*ty)).collect();
         let signature = if types.is_empty() {
@@ -119,19 +158,19 @@ impl Function {
         let function = Self {
             entry,
             arguments,
-            context: Context { result, pattern },
+            constants: constants.iter().map(|c| c.map(str::to_owned)).collect(),
+            context: Context { result, prepared },
             signature,
         };
         Ok(ScalarUDF::new_from_impl(function).call(exprs))
     }
 
-    fn key(&self) -> (&str, &[EvType], EvType, Option<&str>) {
-        let pattern = self.context.pattern.as_ref().map(Regex::as_str);
+    fn key(&self) -> (&str, &[EvType], EvType, &[Option<String>]) {
         (
             self.entry.name,
             &self.arguments,
             self.context.result,
-            pattern,
+            &self.constants,
         )
     }
 }

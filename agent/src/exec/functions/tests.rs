@@ -14,7 +14,7 @@ fn every_function_is_implemented() {
 fn eval(name: &str, result: EvType, values: &[Value<'static>]) -> Value<'static> {
     let context = Context {
         result,
-        pattern: Regex::new("b(?<n>.)").ok(),
+        prepared: Prepared::Pattern(Regex::new("b(?<n>.)").unwrap()),
     };
     (find(name).unwrap().eval)(&context, values)
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use memchr::memmem;
 
 use super::value::Value;
-use super::{Context, Entry, lenient, strict};
+use super::{Context, Entry, Prepared, lenient, strict};
 
 pub(super) const FUNCTIONS: &[Entry] = &[
     strict("regex_match", regex_match),
@@ -85,14 +85,14 @@ fn regex_match<'a>(context: &Context, values: &[Value<'a>]) -> Value<'a> {
 }
 
 fn regex_match_value<'a>(context: &Context, value: Option<&Value<'a>>) -> Value<'a> {
-    match (&context.pattern, value) {
-        (Some(pattern), Some(value)) => Value::Bool(pattern.is_match(&value.bytes())),
+    match (&context.prepared, value) {
+        (Prepared::Pattern(pattern), Some(value)) => Value::Bool(pattern.is_match(&value.bytes())),
         _ => Value::Null,
     }
 }
 
 fn regex_capture<'a>(context: &Context, values: &[Value<'a>]) -> Value<'a> {
-    let (Some(pattern), [value, _, group]) = (&context.pattern, values) else {
+    let (Prepared::Pattern(pattern), [value, _, group]) = (&context.prepared, values) else {
         return Value::Null;
     };
     let bytes = value.bytes();

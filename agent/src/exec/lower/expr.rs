@@ -125,25 +125,18 @@ impl Lowerer<'_> {
         if name == "now" {
             return Ok(lit(self.now_ns));
         }
-        let pattern = match name {
-            "regex_match" | "regex_capture" => arguments.get(1),
-            "match" => arguments.first(),
-            _ => None,
-        };
-        let pattern = match pattern {
-            Some(Source::Literal(Literal::String(pattern))) => Some(pattern.as_str()),
-            Some(_) => {
-                return Err(Error::Query(format!(
-                    "the pattern of {name} must be a constant"
-                )));
-            }
-            None => None,
-        };
+        let constants: Vec<_> = arguments
+            .iter()
+            .map(|argument| match argument {
+                Source::Literal(Literal::String(text)) => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
         let arguments = arguments
             .iter()
             .map(|argument| Ok((self.expr(argument)?, self.type_of(argument))))
             .collect::<Result<Vec<_>, Error>>()?;
-        Function::call(name, arguments, ty, pattern)
+        Function::call(name, arguments, ty, &constants)
     }
 
     fn arithmetic(&self, op: ArithmeticOp, a: &Source, b: &Source) -> Result<Expr, Error> {
@@ -172,7 +165,7 @@ impl Lowerer<'_> {
             ArithmeticOp::ShiftLeft => "<<",
             _ => ">>",
         };
-        Function::call(name, vec![(a, ty), (b, ty)], ty, None)
+        Function::call(name, vec![(a, ty), (b, ty)], ty, &[])
     }
 
     fn compare(&self, op: Comparison, a: &Source, b: &Source) -> Result<Expr, Error> {
@@ -224,7 +217,7 @@ pub(in crate::exec) fn convert(expr: Expr, from: EvType, to: EvType) -> Result<E
     if from.is_number() && to.is_number() {
         return Ok(try_cast(expr, to));
     }
-    Function::call(CAST, vec![(expr, from)], to, None)
+    Function::call(CAST, vec![(expr, from)], to, &[])
 }
 
 /// A null of a type.

@@ -110,19 +110,19 @@ pub(super) fn finish(op: AggregateOp, state: &[Expr]) -> Result<Expr, Error> {
         (AggregateOp::Stddev, [count, _, squared]) => {
             let variance = divide(squared.clone(), n(count))?;
             let variance = vec![(variance, EvType::Float64)];
-            Function::call("math_sqrt", variance, EvType::Float64, None)?
+            Function::call("math_sqrt", variance, EvType::Float64, &[])?
         }
         (AggregateOp::UniqueCount, [set]) => Function::call(
             SET_LENGTH,
             vec![(set.clone(), EvType::Bytes)],
             EvType::Int64,
-            None,
+            &[],
         )?,
         (AggregateOp::Entropy, [bytes]) => Function::call(
             ENTROPY,
             vec![(bytes.clone(), EvType::Bytes)],
             EvType::Float64,
-            None,
+            &[],
         )?,
         (_, [value, ..]) => value.clone(),
         (_, []) => null(EvType::Int64)?,
@@ -131,7 +131,7 @@ pub(super) fn finish(op: AggregateOp, state: &[Expr]) -> Result<Expr, Error> {
 
 fn divide(a: Expr, b: Expr) -> Result<Expr, Error> {
     let arguments = vec![(a, EvType::Float64), (b, EvType::Float64)];
-    Function::call("/", arguments, EvType::Float64, None)
+    Function::call("/", arguments, EvType::Float64, &[])
 }
 
 /// How a value is merged over entries: by which operation, over which columns.

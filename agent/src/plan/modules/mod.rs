@@ -17,6 +17,7 @@ mod length;
 mod limit;
 mod math;
 mod packet;
+mod packet_input;
 mod planned;
 mod regex;
 mod require;

@@ -3,23 +3,27 @@
 use super::super::arguments::Args;
 use super::super::fields::{self, PacketField};
 use super::super::filter::{Condition, Operand, predicate, take_condition};
-use super::super::pipeline::{ColumnId, Comparison, Expr, Op, SourceColumn};
+use super::super::pipeline::{ColumnId, Comparison, Expr, Op};
 use super::super::registry::{ModuleSpec, flag, valued};
 use super::super::report::{Outcome, error};
-use super::super::scope::{Origin, Scope, needs_frames};
-use crate::decode;
+use super::super::scope::{Origin, Scope};
+use super::packet_input::Input;
 use crate::lang::ast::{CompareOp, Spanned};
 use crate::lang::diagnostic::Span;
 use crate::types::EvType;
 
 pub(super) static PACKET: ModuleSpec = ModuleSpec {
     summary: "extract fields of packets, and keep the packets that pass the filters",
-    syntax: &["packet [-inner] PROTO.FIELD [OP VALUE] [as NAME] ..."],
+    syntax: &["packet [-e EV] [-inner] PROTO.FIELD [OP VALUE] [as NAME] ..."],
     flags: &[
         flag("-inner", "read the packet that a tunnel carries"),
-        valued("-e", "a value", "read this value instead of DATA"),
+        valued(
+            "-e",
+            "a value",
+            "read the packet in these bytes: an Ethernet frame, or an 802.11 frame where a field of it is asked for",
+        ),
     ],
-    reads: "DATA",
+    reads: "DATA or the value named",
     makes: "a value per field, named after its last part or as given",
     example: "tag=pcap packet ipv4.DstIP !~ PRIVATE ipv4.SrcIP tcp.DstPort | count by SrcIP | table",
     ..ModuleSpec::stage("packet", resolve)
@@ -39,14 +43,7 @@ struct Request {
 }
 
 fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
-    needs_frames(scope, "packet", args.name.span)?;
-    if let Some(source) = args.value("-e") {
-        scope.unavailable(
-            source.span,
-            "reading packets out of a value is not available yet",
-        )?;
-    }
-    let inner = args.has("-inner");
+    let mut input = Input::resolve(args, scope)?;
     let mut requests = Vec::new();
     while !args.is_empty() {
         read_field(args, scope, &mut requests)?;
@@ -54,23 +51,27 @@ fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
     if requests.is_empty() {
         return Err(args.unexpected("expected a field such as ipv4.SrcIP"));
     }
-    if !inner {
+    input.start(requests.iter().map(|r| (r.field.layer, r.span)))?;
+    // Layers that the filters of this stage imply.
+    let mut implied: Vec<&str> = requests
+        .iter()
+        .filter(|r| r.condition.is_some())
+        .map(|r| r.field.layer)
+        .collect();
+    if input.is_frame() {
         warn_exclusive(scope, &requests);
+        implied.extend(scope.filtered_layers.iter().map(|(layer, _)| *layer));
     }
     let mut made: Vec<(String, Vec<ColumnId>)> = Vec::new();
     for request in &requests {
-        let column = extract(scope, request, inner)?;
+        let column = extract(scope, request, &mut input)?;
         match made.iter_mut().find(|(name, _)| *name == request.name) {
             Some((_, columns)) if columns.contains(&column) => {}
             Some((_, columns)) => columns.push(column),
             None => made.push((request.name.clone(), vec![column])),
         }
-        let layer = request.field.layer;
-        let certain = scope
-            .filtered_layers
-            .iter()
-            .any(|(other, _)| *other == layer);
-        if !certain && may_be_absent(&request.field) {
+        let certain = implied.contains(&request.field.layer);
+        if !certain && (!input.is_frame() || may_be_absent(&request.field)) {
             scope.optional_fields.push(request.name.clone());
         } else {
             scope.optional_fields.retain(|name| *name != request.name);
@@ -131,13 +132,13 @@ fn operand_field(condition: &Condition) -> Option<Spanned<String>> {
 }
 
 /// The column of one field, after its filter.
-fn extract(scope: &mut Scope, request: &Request, inner: bool) -> Outcome<ColumnId> {
+fn extract(scope: &mut Scope, request: &Request, input: &mut Input) -> Outcome<ColumnId> {
     match request.field.either {
-        Some(sides) => extract_either(scope, request, sides, inner),
+        Some(sides) => extract_either(scope, request, sides, input),
         None => {
-            let column = source(scope, request.field.index, inner);
+            let column = input.column(scope, request.field.index);
             if let Some(condition) = &request.condition {
-                let test = test(scope, request, column, condition, inner)?;
+                let test = test(scope, request, column, condition, input)?;
                 filter(scope, condition, column, test);
             }
             Ok(column)
@@ -151,16 +152,16 @@ fn extract_either(
     scope: &mut Scope,
     request: &Request,
     sides: (u16, u16),
-    inner: bool,
+    input: &mut Input,
 ) -> Outcome<ColumnId> {
-    let src = source(scope, sides.0, inner);
-    let dst = source(scope, sides.1, inner);
+    let src = input.column(scope, sides.0);
+    let dst = input.column(scope, sides.1);
     let (src_value, dst_value) = (Expr::Column(src), Expr::Column(dst));
     let chosen = match &request.condition {
         Some(condition) => {
-            let first = test(scope, request, src, condition, inner)?;
+            let first = test(scope, request, src, condition, input)?;
             let noted = scope.diagnostics.len();
-            let second = test(scope, request, dst, condition, inner)?;
+            let second = test(scope, request, dst, condition, input)?;
             scope.diagnostics.truncate(noted);
             if condition.op.value == CompareOp::Ne {
                 filter(scope, condition, src, Expr::And(vec![first, second]));
@@ -197,7 +198,7 @@ fn test(
     request: &Request,
     column: ColumnId,
     condition: &Condition,
-    inner: bool,
+    input: &mut Input,
 ) -> Outcome<Expr> {
     let value = Expr::Column(column);
     let Some(word) = operand_field(condition) else {
@@ -229,7 +230,7 @@ fn test(
         "the published query has !~ 10.10.10.0/24 here; !~ PRIVATE keeps what leaves the site",
     );
     let (index, _) = other.either.unwrap_or((other.index, other.index));
-    let other = source(scope, index, inner);
+    let other = input.column(scope, index);
     Ok(Expr::Compare(
         comparison,
         Box::new(value),
@@ -246,14 +247,6 @@ fn filter(scope: &mut Scope, condition: &Condition, column: ColumnId, test: Expr
         test
     };
     scope.emit(Op::Filter(test));
-}
-
-/// The scan's column of a field.
-fn source(scope: &mut Scope, field: u16, inner: bool) -> ColumnId {
-    let (name, ty) = decode::fields()
-        .get(usize::from(field))
-        .map_or(("", EvType::String), |f| (f.name, f.ty));
-    scope.source(SourceColumn::Field { field, inner }, name, ty)
 }
 
 /// One column of several that stand for the same name: the first that is present. It bears the

@@ -68,7 +68,7 @@ impl Eval<'_> {
         }
         let ty = match spec.result {
             ResultType::Fixed(ty) => ty,
-            ResultType::First | ResultType::Kind => first,
+            ResultType::First | ResultType::Kind | ResultType::Field => first,
         };
         Ok(Typed::new(Expr::Call(spec.name, values, ty), ty))
     }
