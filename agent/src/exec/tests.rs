@@ -6,8 +6,8 @@ mod limits;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, FixedSizeBinaryArray, Int64Array, RecordBatch, UInt16Array, UInt32Array,
-    UInt64Array, new_null_array,
+    Array, ArrayRef, FixedSizeBinaryArray, Int64Array, RecordBatch, StringArray, UInt16Array,
+    UInt32Array, UInt64Array, new_null_array,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::util::display::array_value_to_string;
@@ -66,6 +66,12 @@ fn source_values(name: &str, ty: &DataType, packets: &[Packet]) -> ArrayRef {
         )),
         "SrcIP" => address(packets.iter().map(|p| p.1).collect()),
         "DstIP" => address(packets.iter().map(|p| p.2).collect()),
+        // Entries of two tags.
+        "TAG" => Arc::new(StringArray::from_iter_values(
+            packets
+                .iter()
+                .map(|p| if p.3 == Some(443) { "web" } else { "torrent" }),
+        )),
         "DstPort" => Arc::new(packets.iter().map(|p| p.3).collect::<UInt16Array>()),
         _ => new_null_array(ty, packets.len()),
     }
@@ -301,4 +307,41 @@ fn no_entries_give_no_row() {
         Vec::<String>::new()
     );
     assert_eq!(run(&query).1, ["7"]);
+}
+
+#[test]
+fn a_stage_for_a_tag_leaves_other_entries_alone() {
+    let cases = [
+        // The filter holds for one tag, the new value replaces that of this tag.
+        (
+            "tag=web packet ipv4.SrcIP == 10.0.0.2 as own ipv4.DstIP as SrcIP",
+            vec![
+                "10.0.0.1 6881 torrent",
+                "10.0.0.1 6881 torrent",
+                "10.0.0.1 6881 torrent",
+                "8.8.8.1 443 web",
+            ],
+        ),
+        // No entry has the tag.
+        (
+            "eval DstPort == 443 | tag=dns eval DstPort = 53; | limit 2",
+            vec!["10.0.0.1 443 web", "10.0.0.2 443 web"],
+        ),
+        // A pattern, and a type that has to be widened.
+        (
+            "eval unix(TIMESTAMP) > 0 | tag=w*,dns eval DstPort = 70000;",
+            vec![
+                "10.0.0.1 6881 torrent",
+                "10.0.0.1 6881 torrent",
+                "10.0.0.1 70000 web",
+                "10.0.0.2 70000 web",
+            ],
+        ),
+    ];
+    for (stages, expected) in cases {
+        let query = format!(
+            "tag=* packet ipv4.SrcIP tcp.DstPort | {stages} | eval shown = printf(\"%v\", SrcIP); | table shown DstPort TAG"
+        );
+        assert_eq!(sorted(&query), expected, "{stages}");
+    }
 }

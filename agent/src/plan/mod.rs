@@ -16,6 +16,7 @@ mod modules;
 mod prune;
 mod report;
 mod resolve;
+mod restrict;
 mod scope;
 
 pub use explain::explain;

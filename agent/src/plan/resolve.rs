@@ -7,6 +7,7 @@ use super::pipeline::{Pipeline, TimeBound};
 use super::prune::prune;
 use super::registry::{self, Availability, Kind, ModuleSpec};
 use super::report::{Outcome, error, hinted, warning};
+use super::restrict::restricted;
 use super::scope::Scope;
 use crate::lang::ast::{Body, Constraint, Query, Spanned, Stage, StageArgs, TokenKind};
 use crate::lang::diagnostic::{Diagnostic, Span};
@@ -62,7 +63,7 @@ pub fn check(query: &Query) -> Vec<Diagnostic> {
 
 /// Resolves constraints and stages; reports into the scope.
 fn body(body: &Body, scope: &mut Scope) -> Option<Pipeline> {
-    let tags = tags(body, scope);
+    scope.tags = tags(body, scope);
     let (start, end) = (bound(body, "start", scope), bound(body, "end", scope));
     let plans = survey(body);
     for (index, stage) in body.stages.iter().enumerate() {
@@ -79,7 +80,7 @@ fn body(body: &Body, scope: &mut Scope) -> Option<Pipeline> {
         append_text(scope);
     }
     Some(Pipeline {
-        tags,
+        tags: std::mem::take(&mut scope.tags),
         start,
         end,
         columns: std::mem::take(&mut scope.columns),
@@ -115,12 +116,6 @@ fn resolve_stage(stage: &Stage, scope: &mut Scope) -> Outcome {
     if scope.renderer.is_some() {
         return Err(one_renderer(spec, name.span));
     }
-    if let Some(constraint) = stage.constraints.first() {
-        scope.unavailable(
-            constraint.key.span,
-            "restricting one module to a tag is not available yet",
-        )?;
-    }
     if spec.availability == Availability::Planned && !scope.check_only {
         return Err(error(
             name.span,
@@ -128,7 +123,12 @@ fn resolve_stage(stage: &Stage, scope: &mut Scope) -> Outcome {
         ));
     }
     let mut args = Args::read(stage, spec)?;
-    (spec.resolve)(&mut args, scope)
+    match stage.constraints.first() {
+        Some(constraint) => restricted(constraint, spec, scope, |scope| {
+            (spec.resolve)(&mut args, scope)
+        }),
+        None => (spec.resolve)(&mut args, scope),
+    }
 }
 
 /// The error for a stage behind a renderer.

@@ -82,6 +82,8 @@ impl Condensed {
 
 /// The state of resolving one query.
 pub(crate) struct Scope {
+    /// Tag patterns of the query.
+    pub(crate) tags: Vec<String>,
     /// Every column, by id.
     pub(crate) columns: Vec<Column>,
     /// What the scan makes.
@@ -123,6 +125,7 @@ impl Scope {
     /// A scope in which only the intrinsic values are visible.
     pub(crate) fn new() -> Self {
         Self {
+            tags: Vec::new(),
             columns: Vec::new(),
             source: Vec::new(),
             ops: Vec::new(),

@@ -29,6 +29,7 @@ mod text;
 mod top;
 mod unique;
 
+pub(super) use packet::{as_type, common_type};
 pub(super) use text::TEXT;
 
 /// Every module, in the order of the reference.

@@ -261,17 +261,7 @@ fn merge(scope: &mut Scope, name: &str, columns: Vec<ColumnId>) -> ColumnId {
     let ty = common_type(&types);
     let mut values: Vec<Expr> = columns
         .into_iter()
-        .zip(types)
-        .map(|(column, from)| {
-            let value = Expr::Column(column);
-            if from == ty {
-                value
-            } else if ty == EvType::String {
-                Expr::Call("to_text", vec![value], EvType::String)
-            } else {
-                Expr::Cast(Box::new(value), ty)
-            }
-        })
+        .map(|column| as_type(scope, column, ty))
         .collect();
     let value = match values.len() {
         1 => values.swap_remove(0),
@@ -282,8 +272,20 @@ fn merge(scope: &mut Scope, name: &str, columns: Vec<ColumnId>) -> ColumnId {
     column
 }
 
+/// A column's values as those of a type that [`common_type`] gives.
+pub(in crate::plan) fn as_type(scope: &Scope, column: ColumnId, ty: EvType) -> Expr {
+    let value = Expr::Column(column);
+    if scope.ty(column) == ty {
+        value
+    } else if ty == EvType::String {
+        Expr::Call("to_text", vec![value], EvType::String)
+    } else {
+        Expr::Cast(Box::new(value), ty)
+    }
+}
+
 /// The narrowest type that holds values of all.
-pub(super) fn common_type(types: &[EvType]) -> EvType {
+pub(in crate::plan) fn common_type(types: &[EvType]) -> EvType {
     let Some((&first, rest)) = types.split_first() else {
         return EvType::String;
     };
