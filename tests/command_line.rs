@@ -178,20 +178,58 @@ fn parse_prints_the_pipeline() {
 }
 
 #[test]
-fn an_empty_answer_says_where_the_packets_went() {
-    let file = capture("protocols/get.pcap");
-    let query =
-        "tag=pcap packet tcp.DstPort == 80 tcp.Payload | grep -e Payload NOPE | table Payload";
-    let output = run(&["query", "-r", &file, query]);
-    assert_eq!(output.rows().len(), 0);
-    for line in [
-        "no rows: 14 packets read, 7 of them left out by the first filters",
-        "a later filter kept 0 of 7 rows: contains(",
-    ] {
-        assert!(
-            output.stderr.contains(line),
-            "no '{line}' in: {}",
-            output.stderr
-        );
+fn an_empty_answer_says_what_each_stage_left() {
+    let get = "protocols/get.pcap";
+    // The cheapest filter runs first, and is counted where it stands.
+    let pushed = "tag=pcap packet ipv4.SrcIP ~ 141.142.0.0/16 | packet tcp.DstPort == 80 \
+                  tcp.Payload | packet frame.Len > 100 | grep -e Payload NOPE | table Payload";
+    let condensed = "tag=pcap packet tcp.DstPort == 80 | count by DstPort | eval count > 100 \
+                     | table DstPort count";
+    let limited = "tag=pcap packet frame.Len > 0 | limit 20 30 | require Len | table Len";
+    let range = "tag=pcap start=2001-01-01 end=2001-01-02 packet frame.Len > 0 | table Len";
+    let cases: [(&str, &[&str]); 4] = [
+        (pushed, PUSHED),
+        (condensed, CONDENSED),
+        (limited, LIMITED),
+        (range, RANGE),
+    ];
+    for (query, expected) in cases {
+        let output = support::query(&capture(get), query);
+        assert_eq!(output.rows().len(), 0, "{query}");
+        let notes = |output: &support::Output| -> Vec<String> {
+            let lines = output.stderr.lines();
+            lines
+                .filter_map(|line| line.strip_prefix("note: "))
+                .map(str::to_owned)
+                .collect()
+        };
+        assert_eq!(notes(&output), expected, "{query}");
+        // Standard input can be read twice, too.
+        let bytes = std::fs::read(capture(get)).unwrap();
+        let piped = run_with_input(&["query", "-r", "-", query], &bytes);
+        assert_eq!(notes(&piped), expected, "{query}");
     }
 }
+
+/// What the notes of the four empty answers say.
+const PUSHED: &[&str] = &[
+    "no rows: 14 packets read",
+    "stage 1: packet ipv4.SrcIP ~ 141.142.0.0/16: 7 of 14 entries left",
+    "stage 2: packet tcp.DstPort == 80 tcp.Payload: 7 of 7 entries left",
+    "stage 3: packet frame.Len > 100: 1 of 7 entries left",
+    "stage 4: grep -e Payload NOPE: 0 of 1 entries left; nothing is left here",
+];
+const CONDENSED: &[&str] = &[
+    "no rows: 14 packets read",
+    "stage 1: packet tcp.DstPort == 80: 7 of 14 entries left",
+    "stage 3: eval count > 100: 0 of 1 entries left; nothing is left here",
+];
+const LIMITED: &[&str] = &[
+    "no rows: 14 packets read",
+    "stage 1: packet frame.Len > 0: 14 of 14 entries left",
+    "stage 2: limit 20 30: 0 of 14 entries left; nothing is left here",
+];
+const RANGE: &[&str] = &[
+    "no rows: 14 packets read",
+    "time range: 0 of 14 packets in it; nothing is left here",
+];

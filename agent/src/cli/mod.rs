@@ -1,6 +1,7 @@
 //! The command line: the only place that reads arguments and prints.
 
 mod args;
+mod empty;
 mod error;
 mod parse;
 mod progress;

@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use super::args::QueryArgs;
 use super::error::Error;
 use super::progress::Progress;
-use super::{query_text, terminal};
+use super::{empty, query_text, terminal};
 use crate::capfile;
 use crate::exec::{self, Answer, RunOptions, scan::ScanReport};
 use crate::lang::{self, time};
@@ -48,7 +48,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<u8, Error> {
         .map_err(Error::Runtime)?;
     let result = runtime.block_on(async {
         tokio::select! {
-            result = answer(args, &pipeline, inputs, &options) => result,
+            result = answer(args, &text, &pipeline, inputs, &options) => result,
             _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
         }
     });
@@ -116,6 +116,7 @@ fn run_options(args: &QueryArgs) -> Result<RunOptions, Error> {
 /// Runs and renders; the exit code.
 async fn answer(
     args: &QueryArgs,
+    text: &str,
     pipeline: &Pipeline,
     inputs: Vec<capfile::Input>,
     options: &RunOptions,
@@ -143,14 +144,25 @@ async fn answer(
     )
     .await;
     if matches!(result, Err(Error::Run(exec::Error::SplitMissed(_)))) && rows == 0 {
-        result = attempt(args, pipeline, inputs, &whole, &mut progress, &mut rows).await;
+        result = attempt(
+            args,
+            pipeline,
+            inputs.clone(),
+            &whole,
+            &mut progress,
+            &mut rows,
+        )
+        .await;
     }
     progress.stop();
     let answer = result?;
     if args.explain {
         eprintln!("{}", answer.explain_after_run());
     }
-    let damaged = notes(&answer, rows);
+    let damaged = notes(&answer);
+    if rows == 0 {
+        empty::explain(text, pipeline, inputs, options, &answer.report).await;
+    }
     Ok(if damaged && args.strict { 3 } else { 0 })
 }
 
@@ -211,7 +223,7 @@ async fn show(
 }
 
 /// Prints what the answer missed; whether input was damaged.
-fn notes(answer: &Answer, rows: u64) -> bool {
+fn notes(answer: &Answer) -> bool {
     let report = &answer.report;
     let warnings = report.warnings();
     for warning in &warnings {
@@ -228,17 +240,6 @@ fn notes(answer: &Answer, rows: u64) -> bool {
             "note: {} packets are later fragments, which have no ports",
             report.portless_fragments()
         );
-    }
-    if rows == 0 {
-        eprintln!(
-            "note: no rows: {} packets read, {} of them left out by the first filters",
-            report.packets_read(),
-            report.packets_skipped(),
-        );
-        for step in answer.filter_steps() {
-            let kept = format!("kept {} of {} rows", step.rows_out, step.rows_in);
-            eprintln!("note: a later filter {kept}: {}", step.predicate);
-        }
     }
     !warnings.is_empty()
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::physical_plan::displayable;
 
 use super::engine::{Engine, Plans, RunOptions};
 use super::error::Error;
@@ -50,47 +50,7 @@ pub fn after_run(plans: &Plans) -> String {
     text
 }
 
-/// What a filter above the scan did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FilterStep {
-    /// The engine's text of its predicate.
-    pub predicate: String,
-    /// Rows that it met.
-    pub rows_in: usize,
-    /// Rows that it kept.
-    pub rows_out: usize,
-}
-
-/// The filters of a plan, in the order in which rows met them.
-fn filters(plan: &dyn ExecutionPlan, found: &mut Vec<FilterStep>) {
-    for child in plan.children() {
-        filters(child.as_ref(), found);
-    }
-    let rows = |plan: &dyn ExecutionPlan| plan.metrics().and_then(|m| m.output_rows());
-    let line = displayable(plan).one_line().to_string();
-    if let Some(predicate) = line.trim().strip_prefix("FilterExec: ")
-        && let Some(input) = plan.children().first()
-        && let (Some(rows_in), Some(rows_out)) = (rows(input.as_ref()), rows(plan))
-    {
-        let predicate = predicate.to_owned();
-        found.push(FilterStep {
-            predicate,
-            rows_in,
-            rows_out,
-        });
-    }
-}
-
 impl Answer {
-    /// What each filter above the scan kept, once the stream has ended.
-    pub fn filter_steps(&self) -> Vec<FilterStep> {
-        let mut found = Vec::new();
-        for plan in self.plans.list() {
-            filters(plan.as_ref(), &mut found);
-        }
-        found
-    }
-
     /// The plans with their metrics, once the stream has ended.
     pub fn explain_after_run(&self) -> String {
         after_run(&self.plans)

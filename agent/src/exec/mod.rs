@@ -12,12 +12,14 @@ mod lower;
 mod run;
 pub mod scan;
 mod session;
+mod stages;
 pub mod types;
 
 pub use engine::{Plans, RunOptions};
 pub use error::Error;
-pub use explain::{FilterStep, after_run, explain};
+pub use explain::{after_run, explain};
 pub use run::{Answer, run};
+pub use stages::{StageCount, StageCounts, count_stages};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //! Modules of the language compile to these operations (one module, one file in `modules/`); the
 //! engine lowers the operations, and knows no module.
 
-use crate::lang::diagnostic::Diagnostic;
+use crate::lang::diagnostic::{Diagnostic, Span};
 use crate::types::EvType;
 
 /// A column of the pipeline. Every definition of an enumerated value is a column of its own
@@ -48,10 +48,21 @@ pub struct Pipeline {
     pub source: Vec<(ColumnId, SourceColumn)>,
     /// The operations, in order.
     pub ops: Vec<Op>,
+    /// The stage of each operation that may drop entries ([`Op::drops`]), in order.
+    pub dropped_by: Vec<StageRef>,
     /// The renderer.
     pub renderer: Renderer,
     /// Tolerant readings and hints: part of the result.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// A stage of the query as it was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageRef {
+    /// Its place, from 1.
+    pub number: usize,
+    /// Its text, without the pipes.
+    pub span: Span,
 }
 
 /// A time constraint, resolved against now when the query starts.
@@ -140,6 +151,16 @@ pub enum Op {
         /// The order in which "previous" is meant.
         order: Vec<SortKey>,
     },
+}
+
+impl Op {
+    /// Whether it lets only some of the entries pass. Condensing makes new ones, and is not meant.
+    pub fn drops(&self) -> bool {
+        matches!(
+            self,
+            Self::Filter(_) | Self::Distinct { .. } | Self::Limit { .. } | Self::LimitBy { .. }
+        )
+    }
 }
 
 /// Condensing: for each window, one new entry per distinct key tuple of each branch.

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::pipeline::{Aggregate, ColumnId, Expr, Op, Pipeline, Renderer, SortKey};
 
-/// The same pipeline without columns and sorts that do not change the answer. Ids stay as they are.
+/// The same pipeline without columns and sorts that do not change the answer. Ids stay as they are,
+/// and every operation that may drop entries stays ([`Pipeline::dropped_by`] counts them).
 pub(crate) fn prune(mut pipeline: Pipeline) -> Pipeline {
     let mut live = Live::default();
     live.renderer(&pipeline);

@@ -3,7 +3,7 @@
 use super::arguments::Args;
 use super::condense::DEFAULT_WINDOW;
 use super::modules::TEXT;
-use super::pipeline::{Pipeline, TimeBound};
+use super::pipeline::{Pipeline, StageRef, TimeBound};
 use super::prune::prune;
 use super::registry::{self, Availability, Kind, ModuleSpec};
 use super::report::{Outcome, error, hinted, warning};
@@ -66,7 +66,9 @@ fn body(body: &Body, scope: &mut Scope) -> Option<Pipeline> {
     scope.tags = tags(body, scope);
     let (start, end) = (bound(body, "start", scope), bound(body, "end", scope));
     let plans = survey(body);
+    let mut dropped_by = Vec::new();
     for (index, stage) in body.stages.iter().enumerate() {
+        let before = scope.ops.len();
         let window = plans.get(index).copied().unwrap_or_default();
         scope.default_window = window.default;
         scope.ignore_over = window.ignore_over;
@@ -75,6 +77,12 @@ fn body(body: &Body, scope: &mut Scope) -> Option<Pipeline> {
             // What the stage would have made is unknown: no complaints about it later.
             scope.opaque = true;
         }
+        let made = scope.ops.get(before..).unwrap_or_default();
+        let stage = StageRef {
+            number: index + 1,
+            span: stage.span,
+        };
+        dropped_by.extend(made.iter().filter(|op| op.drops()).map(|_| stage));
     }
     if scope.renderer.is_none() {
         append_text(scope);
@@ -86,6 +94,7 @@ fn body(body: &Body, scope: &mut Scope) -> Option<Pipeline> {
         columns: std::mem::take(&mut scope.columns),
         source: std::mem::take(&mut scope.source),
         ops: std::mem::take(&mut scope.ops),
+        dropped_by,
         renderer: scope.renderer.take()?,
         warnings: Vec::new(),
     })

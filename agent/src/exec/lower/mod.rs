@@ -1,6 +1,7 @@
 //! Lowering: a resolved pipeline to the engine's logical plan, operation by operation.
 
 mod aggregate;
+mod count;
 mod expr;
 mod order;
 mod render;
@@ -20,6 +21,7 @@ use crate::plan::pipeline::{self, AggregateOp, ColumnId, Op, Pipeline, SortKey, 
 use crate::shape::Shape;
 use crate::types::{EvType, OutputColumn};
 
+pub(super) use self::count::segments;
 pub(super) use self::expr::convert;
 pub(super) use self::render::{ChartCategory, ChartInput};
 pub(super) use self::state::Merge;
@@ -63,6 +65,7 @@ pub(super) fn lower(
 }
 
 /// The state of the lowering after some operations.
+#[derive(Clone)]
 struct Lowerer<'a> {
     pipeline: &'a Pipeline,
     now_ns: i64,
