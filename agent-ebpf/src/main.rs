@@ -10,6 +10,7 @@ mod observe;
 mod packet;
 mod parse;
 mod rings;
+mod words;
 
 use aya_ebpf::bindings::xdp_action::XDP_PASS;
 use aya_ebpf::macros::xdp;

@@ -1,12 +1,12 @@
 //! The maps and the read-only values that the loader sets; their names are in `agent_common`.
 
-use agent_common::config::{MAX_SHARDS, SLOTS};
+use agent_common::config::{INTERFACE_ENTRIES, MAX_SHARDS};
 use agent_common::counter::COUNTER_ENTRIES;
 use agent_common::{InterfaceConfig, InterfaceCounters};
 use aya_ebpf::Global;
 use aya_ebpf::btf_maps::{ArrayOfMaps, RingBuf};
 use aya_ebpf::macros::{btf_map, map};
-use aya_ebpf::maps::{HashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, PerCpuArray};
 
 /// The kernel wants an example of the inner map; the loader's rings have sizes of their own.
 pub(crate) type Ring = RingBuf<u64, 4096>;
@@ -20,9 +20,9 @@ pub(crate) static TUPLE_RINGS: Rings = Rings::new();
 #[btf_map]
 pub(crate) static PACKET_RINGS: Rings = Rings::new();
 
-/// By interface index.
 #[map]
-pub(crate) static INTERFACES: HashMap<u32, InterfaceConfig> = HashMap::with_max_entries(SLOTS, 0);
+pub(crate) static INTERFACES: Array<InterfaceConfig> =
+    Array::with_max_entries(INTERFACE_ENTRIES, 0);
 
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<InterfaceCounters> =

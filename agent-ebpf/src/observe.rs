@@ -1,8 +1,10 @@
 //! One packet: its configuration, its tuple, its records, its counters.
 
-use agent_common::config::wants;
+use core::mem::MaybeUninit;
+
+use agent_common::InterfaceCounters;
+use agent_common::config::{INTERFACE_ENTRIES, wants};
 use agent_common::counter::UNCONFIGURED;
-use agent_common::{InterfaceCounters, TupleEvent};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_get_buff_len};
 use aya_ebpf::programs::XdpContext;
 
@@ -10,13 +12,14 @@ use crate::maps::{COUNTERS, INTERFACES};
 use crate::packet::Packet;
 use crate::parse::{self, Stop};
 use crate::rings;
+use crate::words;
 
 /// Hands on what is wanted of the packet and counts what became of it.
 #[inline(always)]
 pub(crate) fn observe(ctx: &XdpContext) {
     let interface = ctx.ingress_ifindex() as u32;
-    // SAFETY: the loader alone writes; an entry that it replaces under us is a configuration too.
-    let Some(config) = (unsafe { INTERFACES.get(interface) }) else {
+    let entry = INTERFACES.get(interface & (INTERFACE_ENTRIES - 1));
+    let Some(config) = entry.filter(|config| config.interface == interface) else {
         if let Some(counters) = counters(UNCONFIGURED) {
             counters.seen += 1;
         }
@@ -25,30 +28,29 @@ pub(crate) fn observe(ctx: &XdpContext) {
     let Some(counters) = counters(config.slot) else {
         return;
     };
-    let mut event = TupleEvent {
-        // SAFETY: the helper has no arguments and no conditions.
-        time_ns: unsafe { bpf_ktime_get_ns() },
-        // SAFETY: the pointer is the context that the kernel gave us. `data_end - data` would be
-        // the length of the first buffer only.
-        wire_len: unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32,
-        slot: config.slot,
-        ..TupleEvent::default()
-    };
+    let mut place = MaybeUninit::uninit();
+    let event = words::blank(&mut place);
+    event.slot = config.slot;
+    // SAFETY: the helper has no arguments and no conditions.
+    event.time_ns = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: the pointer is the context that the kernel gave us. `data_end - data` would be the
+    // length of the first buffer only.
+    event.wire_len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
     counters.seen += 1;
     counters.seen_bytes += u64::from(event.wire_len);
-    if let Err(stop) = parse::walk(&Packet::new(ctx), &mut event) {
+    if let Err(stop) = parse::walk(&Packet::new(ctx), event) {
         *stopped(counters, stop) += 1;
     }
     let flags = config.flags;
     let in_ring =
-        flags & wants::PACKETS != 0 && rings::emit_packet(ctx, &event, config.snaplen, counters);
+        flags & wants::PACKETS != 0 && rings::emit_packet(ctx, event, config.snaplen, counters);
     if flags & wants::TUPLES == 0 {
         return;
     }
     if in_ring && flags & wants::JOINED != 0 {
         counters.tuple_emitted += 1;
     } else {
-        rings::emit_tuple(&event, counters);
+        rings::emit_tuple(event, counters);
     }
 }
 

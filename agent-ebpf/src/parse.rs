@@ -9,7 +9,6 @@ use agent_common::net::{
     ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_OFFSET, ETHERTYPE_QINQ, ETHERTYPE_VLAN,
     FRAGMENT_HEADER_BYTES, IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, MAX_IPV6_EXTENSIONS,
     MAX_VLAN_TAGS, PROTOCOL_FRAGMENT, PROTOCOL_TCP, VLAN_TAG_BYTES, has_ports, is_ipv6_extension,
-    map_ipv4,
 };
 
 use crate::packet::Packet;
@@ -26,19 +25,19 @@ type Walk = Result<(), Stop>;
 
 /// Reads the headers of a frame into `event`.
 #[inline(always)]
-pub(crate) fn walk(packet: &Packet<'_>, event: &mut TupleEvent) -> Walk {
+pub(crate) fn walk(packet: &Packet, event: &mut TupleEvent) -> Walk {
     let mut offset = ETHERTYPE_OFFSET;
-    let mut ethertype = packet.u16(offset).ok_or(Stop::TooShort)?;
+    let mut ethertype = packet.header::<2>(offset).ok_or(Stop::TooShort)?.u16::<0>();
     for depth in 0..MAX_VLAN_TAGS {
         if !matches!(ethertype, ETHERTYPE_VLAN | ETHERTYPE_QINQ) {
             break;
         }
-        let control = packet.u16(offset + 2).ok_or(Stop::TooShort)?;
+        let control = packet.header::<2>(offset + 2).ok_or(Stop::TooShort)?;
         if depth == 0 {
-            event.set_vlan(control);
+            event.set_vlan(control.u16::<0>());
         }
         offset += VLAN_TAG_BYTES;
-        ethertype = packet.u16(offset).ok_or(Stop::TooShort)?;
+        ethertype = packet.header::<2>(offset).ok_or(Stop::TooShort)?.u16::<0>();
     }
     match ethertype {
         ETHERTYPE_IPV4 => ipv4(packet, offset + 2, event),
@@ -49,105 +48,110 @@ pub(crate) fn walk(packet: &Packet<'_>, event: &mut TupleEvent) -> Walk {
 
 /// RFC 791.
 #[inline(always)]
-fn ipv4(packet: &Packet<'_>, offset: usize, event: &mut TupleEvent) -> Walk {
-    let header: [u8; IPV4_HEADER_BYTES] = packet.bytes(offset).ok_or(Stop::TooShort)?;
-    let [
-        first,
-        _,
-        l0,
-        l1,
-        _,
-        _,
-        f0,
-        f1,
-        _,
-        protocol,
-        _,
-        _,
-        s0,
-        s1,
-        s2,
-        s3,
-        d0,
-        d1,
-        d2,
-        d3,
-    ] = header;
+fn ipv4(packet: &Packet, offset: usize, event: &mut TupleEvent) -> Walk {
+    let header = packet
+        .header::<IPV4_HEADER_BYTES>(offset)
+        .ok_or(Stop::TooShort)?;
+    let first = header.u8::<0>();
     let header_bytes = usize::from(first & 0x0f) * 4;
     if first >> 4 != 4 || header_bytes < IPV4_HEADER_BYTES {
         return Err(Stop::NotIp);
     }
-    event.source = map_ipv4([s0, s1, s2, s3]);
-    event.destination = map_ipv4([d0, d1, d2, d3]);
+    event.source = mapped(header.raw_u32::<12>());
+    event.destination = mapped(header.raw_u32::<16>());
+    let protocol = header.u8::<9>();
     event.protocol = protocol;
     event.mark(marks::IP);
-    if u16::from_be_bytes([f0, f1]) & 0x1fff != 0 {
+    if header.u16::<6>() & 0x1fff != 0 {
         event.mark(marks::FRAGMENT);
         return Err(Stop::Fragment);
     }
     // A total length of zero is that of a frame which the card is still to cut up
     // (segmentation offload, BIG TCP): then the frame's end is the packet's.
-    let total = usize::from(u16::from_be_bytes([l0, l1]));
+    let total = usize::from(header.u16::<2>());
     let available = if total == 0 {
         usize::MAX
     } else {
         total.saturating_sub(header_bytes)
     };
-    ports(packet, offset + header_bytes, available, event)
+    ports(packet, protocol, offset + header_bytes, available, event)
+}
+
+/// The IPv4 address, as it lies in the packet, mapped into IPv6 (RFC 4291, 2.5.5.2).
+#[inline(always)]
+fn mapped(address: u32) -> [u8; 16] {
+    halves(0, u64::from(address) << 32 | 0xffff_0000)
+}
+
+/// The machine is little-endian (`bpfel`), so this is how the bytes lie in memory; whole words
+/// keep LLVM from moving the address byte by byte.
+#[inline(always)]
+fn halves(first: u64, second: u64) -> [u8; 16] {
+    (u128::from(second) << 64 | u128::from(first)).to_le_bytes()
 }
 
 /// RFC 8200.
 #[inline(always)]
-fn ipv6(packet: &Packet<'_>, offset: usize, event: &mut TupleEvent) -> Walk {
-    let fixed: [u8; 8] = packet.bytes(offset).ok_or(Stop::TooShort)?;
-    let [first, _, _, _, l0, l1, next_header, _] = fixed;
-    if first >> 4 != 6 {
+fn ipv6(packet: &Packet, offset: usize, event: &mut TupleEvent) -> Walk {
+    let header = packet
+        .header::<IPV6_HEADER_BYTES>(offset)
+        .ok_or(Stop::TooShort)?;
+    if header.u8::<0>() >> 4 != 6 {
         return Err(Stop::NotIp);
     }
-    event.source = packet.bytes(offset + 8).ok_or(Stop::TooShort)?;
-    event.destination = packet.bytes(offset + 24).ok_or(Stop::TooShort)?;
-    event.protocol = next_header;
+    event.source = halves(header.raw_u64::<8>(), header.raw_u64::<16>());
+    event.destination = halves(header.raw_u64::<24>(), header.raw_u64::<32>());
+    let protocol = header.u8::<6>();
+    event.protocol = protocol;
     event.mark(marks::IP);
     // Zero is a jumbogram (RFC 2675): the frame's end is the packet's.
-    let length = usize::from(u16::from_be_bytes([l0, l1]));
+    let length = usize::from(header.u16::<4>());
     let available = if length == 0 { usize::MAX } else { length };
-    extensions(packet, offset + IPV6_HEADER_BYTES, available, event)
+    let start = offset + IPV6_HEADER_BYTES;
+    if protocol != PROTOCOL_FRAGMENT && !is_ipv6_extension(protocol) {
+        return ports(packet, protocol, start, available, event);
+    }
+    extensions(packet, protocol, start, available, event)
 }
 
 /// Steps over extension headers, then reads the ports.
 #[inline(always)]
-fn extensions(packet: &Packet<'_>, start: usize, payload: usize, event: &mut TupleEvent) -> Walk {
+fn extensions(
+    packet: &Packet,
+    first: u8,
+    start: usize,
+    payload: usize,
+    event: &mut TupleEvent,
+) -> Walk {
+    let mut protocol = first;
     let mut offset = start;
     for _ in 0..MAX_IPV6_EXTENSIONS {
-        let is_fragment = event.protocol == PROTOCOL_FRAGMENT;
-        if !is_fragment && !is_ipv6_extension(event.protocol) {
+        let is_fragment = protocol == PROTOCOL_FRAGMENT;
+        if !is_fragment && !is_ipv6_extension(protocol) {
             break;
         }
-        let [next_header, units] = packet.bytes(offset).ok_or(Stop::TooShort)?;
-        event.protocol = next_header;
+        let header = packet.header::<2>(offset).ok_or(Stop::TooShort)?;
+        protocol = header.u8::<0>();
+        event.protocol = protocol;
         if is_fragment {
             later_fragment(packet, offset, event)?;
             offset += FRAGMENT_HEADER_BYTES;
         } else {
-            offset += (usize::from(units) + 1) * 8;
+            offset += (usize::from(header.u8::<1>()) + 1) * 8;
         }
     }
-    if event.protocol == PROTOCOL_FRAGMENT || is_ipv6_extension(event.protocol) {
+    if protocol == PROTOCOL_FRAGMENT || is_ipv6_extension(protocol) {
         return Err(Stop::TooManyHeaders);
     }
-    ports(
-        packet,
-        offset,
-        payload.saturating_sub(offset - start),
-        event,
-    )
+    let available = payload.saturating_sub(offset - start);
+    ports(packet, protocol, offset, available, event)
 }
 
 /// Stops at a fragment other than the first: what its header says comes next is in that one.
 #[inline(always)]
-fn later_fragment(packet: &Packet<'_>, offset: usize, event: &mut TupleEvent) -> Walk {
-    let fragment = packet.u16(offset + 2).ok_or(Stop::TooShort)?;
-    if fragment & 0xfff8 != 0 {
+fn later_fragment(packet: &Packet, offset: usize, event: &mut TupleEvent) -> Walk {
+    let fragment = packet.header::<2>(offset + 2).ok_or(Stop::TooShort)?;
+    if fragment.u16::<0>() & 0xfff8 != 0 {
         event.mark(marks::FRAGMENT);
         return Err(Stop::Fragment);
     }
@@ -156,20 +160,26 @@ fn later_fragment(packet: &Packet<'_>, offset: usize, event: &mut TupleEvent) ->
 
 /// Reads the ports at `offset`; the packet has `available` bytes from there on.
 #[inline(always)]
-fn ports(packet: &Packet<'_>, offset: usize, available: usize, event: &mut TupleEvent) -> Walk {
-    if !has_ports(event.protocol) {
+fn ports(
+    packet: &Packet,
+    protocol: u8,
+    offset: usize,
+    available: usize,
+    event: &mut TupleEvent,
+) -> Walk {
+    if !has_ports(protocol) {
         return Ok(());
     }
     if available < 4 {
         return Err(Stop::TooShort);
     }
-    let [s0, s1, d0, d1] = packet.bytes(offset).ok_or(Stop::TooShort)?;
-    event.source_port = u16::from_be_bytes([s0, s1]);
-    event.destination_port = u16::from_be_bytes([d0, d1]);
+    let header = packet.header::<4>(offset).ok_or(Stop::TooShort)?;
+    event.source_port = header.u16::<0>();
+    event.destination_port = header.u16::<2>();
     event.mark(marks::PORTS);
-    if event.protocol == PROTOCOL_TCP {
-        let [_, flags] = packet.bytes(offset + 12).ok_or(Stop::TooShort)?;
-        event.tcp_flags = flags;
+    if protocol == PROTOCOL_TCP {
+        let flags = packet.header::<2>(offset + 12).ok_or(Stop::TooShort)?;
+        event.tcp_flags = flags.u8::<1>();
     }
     Ok(())
 }

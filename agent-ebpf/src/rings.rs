@@ -1,7 +1,5 @@
 //! Records into the rings: the tuple alone, and the tuple with the packet's bytes.
 
-use core::ptr;
-
 use agent_common::packet::CLASSES;
 use agent_common::{InterfaceCounters, PacketHeader, TupleEvent};
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
@@ -12,6 +10,7 @@ use crate::clamp::clamp;
 use crate::maps::{
     PACKET_RINGS, PACKET_WAKE_BYTES, Ring, Rings, SHARD_MASK, TUPLE_RINGS, TUPLE_WAKE_BYTES,
 };
+use crate::words;
 
 /// The ring's own header of each record (`BPF_RINGBUF_HDR_SZ`).
 const RING_HEADER_BYTES: u64 = 8;
@@ -31,7 +30,8 @@ pub(crate) fn emit_tuple(event: &TupleEvent, counters: &mut InterfaceCounters) {
         counters.tuple_dropped += 1;
         return;
     };
-    entry.write(*event);
+    // SAFETY: the entry is reserved for us, and the ring aligns to 8 bytes.
+    unsafe { words::copy(event, entry.as_mut_ptr()) };
     // Counted first: whoever has read a record finds it counted.
     counters.tuple_emitted += 1;
     let bytes = RING_HEADER_BYTES + size_of::<TupleEvent>() as u64;
@@ -90,14 +90,9 @@ fn copy<const N: usize>(
     let record = entry.as_mut_ptr();
     // SAFETY: the record is reserved for us and as large as its type; `captured` is at most `N`.
     let failed = unsafe {
-        ptr::write(
-            &raw mut (*record).header,
-            PacketHeader {
-                tuple: *event,
-                captured_len: captured as u32,
-                reserved: 0,
-            },
-        );
+        words::copy(event, &raw mut (*record).header.tuple);
+        (&raw mut (*record).header.captured_len).write(captured as u32);
+        (&raw mut (*record).header.reserved).write(0);
         // Reads frames of several buffers too.
         bpf_xdp_load_bytes(
             ctx.ctx,

@@ -5,7 +5,9 @@
 //! makes that a failure.
 #![expect(clippy::unwrap_used, reason = "a panic is a test's failure")]
 
+mod baseline;
 mod captures;
 mod counters;
+mod speed;
 mod support;
 mod wire;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use agent_common::config::{MAX_SNAPLEN, SLOTS, wants};
+use agent_common::config::{INTERFACE_ENTRIES, MAX_SNAPLEN, SLOTS, wants};
 use aya::EbpfError;
 use aya::maps::MapError;
 use aya::programs::links::FdLink;
@@ -32,7 +32,7 @@ pub struct InterfaceConfig {
 }
 
 impl InterfaceConfig {
-    fn value(self) -> Value {
+    fn value(self, interface: u32) -> Value {
         let flag = |wanted, flag| if wanted { flag } else { 0 };
         let joined = self.joined && self.packets && self.tuples;
         let snaplen = match self.snaplen {
@@ -45,7 +45,7 @@ impl InterfaceConfig {
             flags: flag(self.tuples, wants::TUPLES)
                 | flag(self.packets, wants::PACKETS)
                 | flag(joined, wants::JOINED),
-            reserved: 0,
+            interface,
         })
     }
 }
@@ -227,9 +227,9 @@ impl Attachment {
                 reason: format!("its slot cannot become {}", config.slot),
             });
         }
+        let index = self.interface.index;
         configured
-            .map
-            .insert(self.interface.index, config.value(), 0)
+            .set(index, config.value(index))
             .map_err(|error| AttachError::Map {
                 interface: interface(),
                 error,
@@ -304,9 +304,18 @@ impl Program {
         if configured.slots.values().any(|slot| *slot == config.slot) {
             return refuse(format!("slot {} is another interface's", config.slot));
         }
+        let entry = |index| index % INTERFACE_ENTRIES;
+        if let Some(other) = configured
+            .slots
+            .keys()
+            .find(|it| entry(**it) == entry(index))
+        {
+            return refuse(format!(
+                "its number {index} and {other}, that of another one, are the same modulo {INTERFACE_ENTRIES}"
+            ));
+        }
         configured
-            .map
-            .insert(index, config.value(), 0)
+            .set(index, config.value(index))
             .map_err(|error| AttachError::Map {
                 interface: name(),
                 error,
@@ -361,8 +370,8 @@ impl Program {
 
 fn remove_config(interfaces: &Interfaces, index: u32) {
     let mut configured = interfaces.lock();
-    // It can only fail by not being there.
-    let _ = configured.map.remove(&index);
+    // An entry of an array can always be written.
+    let _ = configured.set(index, Value::default());
     configured.slots.remove(&index);
 }
 
@@ -452,15 +461,15 @@ mod tests {
             tuples: false,
             joined: true,
         };
-        let Value(value) = config.value();
-        assert_eq!((value.slot, value.snaplen), (3, 65_536));
+        let Value(value) = config.value(9);
+        assert_eq!((value.slot, value.snaplen, value.interface), (3, 65_536, 9));
         assert_eq!(value.flags, wants::PACKETS, "joined needs both");
         let both = InterfaceConfig {
             tuples: true,
             snaplen: 100_000,
             ..config
         };
-        let Value(value) = both.value();
+        let Value(value) = both.value(9);
         assert_eq!(value.flags, wants::TUPLES | wants::PACKETS | wants::JOINED);
         assert_eq!(value.snaplen, 65_536);
     }

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use agent_common::config::{MAX_SHARDS, names};
-use aya::maps::{ArrayOfMaps, HashMap, MapData, MapError};
+use agent_common::config::{INTERFACE_ENTRIES, MAX_SHARDS, names};
+use aya::maps::{Array, ArrayOfMaps, MapData, MapError};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 
@@ -137,18 +137,25 @@ pub struct Program {
 pub(super) struct Interfaces(Arc<Mutex<Configured>>);
 
 pub(super) struct Configured {
-    pub(super) map: HashMap<MapData, u32, Value>,
+    map: Array<MapData, Value>,
     /// Interface index to slot.
     pub(super) slots: BTreeMap<u32, u32>,
 }
 
 /// An interface's configuration as the map has it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 #[repr(transparent)]
 pub(super) struct Value(pub(super) agent_common::InterfaceConfig);
 
 // SAFETY: four numbers without padding (asserted where it is declared), and any bits are valid.
 unsafe impl aya::Pod for Value {}
+
+impl Configured {
+    /// Writes the entry of an interface, by its index.
+    pub(super) fn set(&mut self, index: u32, value: Value) -> Result<(), MapError> {
+        self.map.set(index % INTERFACE_ENTRIES, value, 0)
+    }
+}
 
 impl Interfaces {
     pub(super) fn lock(&self) -> MutexGuard<'_, Configured> {
@@ -181,7 +188,7 @@ impl Program {
         };
         let tuples = make_rings(&mut ebpf, names::TUPLE_RINGS, tuple_bytes, shards)?;
         let packets = make_rings(&mut ebpf, names::PACKET_RINGS, packet_bytes, packet_shards)?;
-        let interfaces = HashMap::try_from(take(&mut ebpf, names::INTERFACES)?);
+        let interfaces = Array::try_from(take(&mut ebpf, names::INTERFACES)?);
         let map = interfaces.map_err(|error| ProgramError::Map {
             name: names::INTERFACES,
             error,

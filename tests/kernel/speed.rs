@@ -1,0 +1,103 @@
+//! Time per packet, against the least that a program with a ring can do.
+
+use std::time::Duration;
+
+use flowsift::capture::{InterfaceConfig, Settings, TupleRings};
+
+use crate::baseline::Baseline;
+use crate::counters::DATAGRAM;
+use crate::support::{ALL, Kernel, say};
+
+const RING_BYTES: u32 = 16 << 20;
+/// Packets per run: fewer than fit, so that none is lost, and the rings are read after each.
+const REPEAT: u32 = 10_000;
+const RUNS: usize = 31;
+
+const SETTINGS: Settings = Settings {
+    tuple_ring_bytes: RING_BYTES,
+    packet_ring_bytes: RING_BYTES,
+    shards: 1,
+};
+
+#[test]
+fn the_time_per_packet_is_near_the_least_possible() {
+    let cases = [
+        ("tuple", 60, (true, false, false)),
+        (
+            "128 bytes alone, with the tuple at their head",
+            128,
+            (false, true, false),
+        ),
+        ("tuple joined to 128 bytes", 128, (true, true, true)),
+        (
+            "tuple and 128 bytes in rings of their own",
+            128,
+            (true, true, false),
+        ),
+        ("tuple joined to 1500 bytes", 1500, (true, true, true)),
+    ];
+    let mut times = Vec::new();
+    for (name, len, (tuples, packets, joined)) in cases {
+        let config = InterfaceConfig {
+            tuples,
+            packets,
+            joined,
+            ..ALL
+        };
+        let Some(kernel) = Kernel::configured(SETTINGS, config) else {
+            return;
+        };
+        times.push((name, measure(kernel, &frame(len))));
+    }
+    let least = least();
+    say(&format!(
+        "reserve and submit 64 bytes: {} ns",
+        least.as_nanos()
+    ));
+    for (name, time) in &times {
+        let ratio = time.as_secs_f64() / least.as_secs_f64();
+        say(&format!(
+            "{name}: {} ns, {ratio:.2} times that",
+            time.as_nanos()
+        ));
+    }
+}
+
+/// The median time per packet, of a program from whose rings nothing was lost.
+fn measure(mut kernel: Kernel, frame: &[u8]) -> Duration {
+    let mut times: Vec<_> = (0..RUNS)
+        .map(|_| {
+            let (_, time) = kernel.program.test_run(frame, REPEAT).unwrap();
+            kernel.tuples.drain(usize::MAX, |_| {});
+            kernel.packets.drain(usize::MAX, |_| {});
+            time
+        })
+        .collect();
+    let counters = kernel.counters(ALL.slot);
+    assert_eq!(counters.seen, u64::from(REPEAT) * RUNS as u64);
+    assert_eq!((counters.tuple_dropped, counters.packet_dropped), (0, 0));
+    times.sort();
+    times[RUNS / 2]
+}
+
+fn least() -> Duration {
+    let baseline = Baseline::load(RING_BYTES);
+    let mut ring = TupleRings::from_fds(vec![baseline.ring.try_clone().unwrap()]).unwrap();
+    let mut times: Vec<_> = (0..RUNS)
+        .map(|_| {
+            let time = baseline.run(&frame(60), REPEAT);
+            // Its records are of another length than ours.
+            let drained = ring.drain(usize::MAX, |_| {});
+            assert_eq!(drained.malformed, u64::from(REPEAT));
+            time
+        })
+        .collect();
+    times.sort();
+    times[RUNS / 2]
+}
+
+fn frame(len: usize) -> Vec<u8> {
+    let mut frame = DATAGRAM.to_vec();
+    frame.resize(len, 0xa5);
+    frame
+}
