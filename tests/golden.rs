@@ -59,7 +59,12 @@ fn queries_print_what_is_expected() {
         found.len()
     );
     let mut failures = Vec::new();
+    let zones = Path::new("/usr/share/zoneinfo").is_dir();
     for case in found {
+        if !zones && fs::read_to_string(&case).unwrap().contains("time -tz") {
+            eprintln!("SKIPPED: {}: no time zone database", case.display());
+            continue;
+        }
         let got = run(&case);
         let expected = case.with_extension("txt");
         if std::env::var_os("UPDATE_EXPECT").is_some() {

@@ -13,6 +13,7 @@ pub mod frame;
 pub mod shape;
 pub mod text;
 pub mod types;
+pub mod zone;
 
 pub mod capfile;
 #[cfg(feature = "capture")]
@@ -39,11 +40,11 @@ mod tests {
         ("capture", &[]),
         ("decode", &["frame", "types"]),
         ("lang", &[]),
-        ("plan", &["decode", "lang", "text", "types"]),
+        ("plan", &["decode", "lang", "text", "types", "zone"]),
         (
             "exec",
             &[
-                "capfile", "decode", "frame", "lang", "plan", "shape", "text", "types",
+                "capfile", "decode", "frame", "lang", "plan", "shape", "text", "types", "zone",
             ],
         ),
         ("render", &["capfile", "frame", "shape", "text", "types"]),

@@ -149,17 +149,17 @@ const FUNCTIONS: &[FunctionSpec] = &[
     hidden("now", "", (0, 0), Fixed(T::Time), "when the query started"),
     hidden(
         "parse_time",
-        "text, Go layout literal (empty: guess)",
-        (2, 2),
+        "text, Go layout literal (empty: guess), zone literal",
+        (2, 3),
         Fixed(T::Time),
-        "time that a String value names, UTC unless it says otherwise",
+        "time that a String value names, of the zone (default UTC) unless it says otherwise; of one that clocks show twice the first, one that they skip counted on from before",
     ),
     hidden(
         "format_time",
-        "time, Go layout literal (empty: RFC 3339)",
-        (2, 2),
+        "time, Go layout literal (empty: RFC 3339), zone literal",
+        (2, 3),
         Fixed(T::String),
-        "text of a time in UTC",
+        "text of a time in the zone (default UTC)",
     ),
     // Also for eval.
     f(

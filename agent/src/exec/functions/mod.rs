@@ -29,6 +29,7 @@ use super::error::Error;
 use super::types::arrow_type;
 use crate::decode::{self, Layer};
 use crate::types::EvType;
+use crate::zone::Zone;
 
 /// The work of a function on one row.
 type Eval = for<'a> fn(&Context, &[Value<'a>]) -> Value<'a>;
@@ -96,6 +97,7 @@ enum Prepared {
         start: Layer,
         extract: decode::Extract,
     },
+    Zone(Zone),
 }
 
 impl Prepared {
@@ -118,6 +120,12 @@ impl Prepared {
             "packet_field" | "inner_packet_field" => {
                 packet::prepare(constant(1, "layer")?, constant(2, "field")?)
             }
+            "parse_time" | "format_time" => match constants.get(2).copied().flatten() {
+                Some(name) => Zone::find(name)
+                    .map(Self::Zone)
+                    .map_err(|error| Error::Query(error.to_string())),
+                None => Ok(Self::Nothing),
+            },
             _ => Ok(Self::Nothing),
         }
     }

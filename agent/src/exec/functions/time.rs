@@ -1,26 +1,29 @@
 //! Functions of times, with Go's layouts.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 
 use super::text::{one, two};
 use super::value::Value;
-use super::{Entry, strict};
+use super::{Context, Entry, Prepared, strict};
+use crate::zone::{Offset, Zone};
 
 pub(super) const FUNCTIONS: &[Entry] = &[
-    strict("parse_time", |_, v| {
+    strict("parse_time", |context, v| {
         two(v, |text, layout| {
             let text = text.text();
             let layout = layout.text();
             let time = if layout.is_empty() {
-                guess(&text)
+                guess_in(&text, zone(context))
             } else {
-                parse(&text, &layout)
+                parse(&text, &layout, zone(context))
             };
             time.map_or(Value::Null, Value::Time)
         })
     }),
-    strict("format_time", |_, v| {
-        two(v, |time, layout| format(time, &layout.text()))
+    strict("format_time", |context, v| {
+        two(v, |time, layout| {
+            format(time, &layout.text(), zone(context))
+        })
     }),
     strict("to_duration", |_, v| {
         one(v, |v| {
@@ -35,6 +38,14 @@ pub(super) const FUNCTIONS: &[Entry] = &[
         })
     }),
 ];
+
+/// The zone of a call; `None`: UTC.
+fn zone(context: &Context) -> Option<&Zone> {
+    match &context.prepared {
+        Prepared::Zone(zone) => Some(zone),
+        _ => None,
+    }
+}
 
 /// Go's layout elements and what chrono calls them; longer ones first.
 const ELEMENTS: &[(&str, &str)] = &[
@@ -51,7 +62,7 @@ const ELEMENTS: &[(&str, &str)] = &[
     ("002", "%j"),
     ("Jan", "%b"),
     ("Mon", "%a"),
-    ("MST", "UTC"),
+    (ZONE_NAME, ZONE_NAME),
     ("_2", "%e"),
     ("01", "%m"),
     ("02", "%d"),
@@ -70,8 +81,11 @@ const ELEMENTS: &[(&str, &str)] = &[
     ("%", "%%"),
 ];
 
-/// A Go layout as a chrono format.
-fn chrono_format(layout: &str) -> String {
+/// Go's element for the abbreviation of a zone, which chrono does not know.
+const ZONE_NAME: &str = "MST";
+
+/// A Go layout as a chrono format, with the abbreviation of the zone written out.
+fn chrono_format(layout: &str, zone_name: &str) -> String {
     let mut format = String::new();
     let mut rest = layout;
     while let Some(first) = rest.chars().next() {
@@ -79,7 +93,11 @@ fn chrono_format(layout: &str) -> String {
             .iter()
             .find_map(|(go, chrono)| rest.strip_prefix(go).map(|after| (*chrono, after)));
         if let Some((chrono, after)) = element {
-            format.push_str(chrono);
+            format.push_str(if chrono == ZONE_NAME {
+                zone_name
+            } else {
+                chrono
+            });
             rest = after;
         } else {
             format.push(first);
@@ -89,21 +107,32 @@ fn chrono_format(layout: &str) -> String {
     format
 }
 
-fn parse(text: &str, layout: &str) -> Option<i64> {
-    let format = chrono_format(layout);
+/// A time in a layout; one that says no offset is a local one of the zone.
+fn parse(text: &str, layout: &str, zone: Option<&Zone>) -> Option<i64> {
+    // An abbreviation names no zone for certain: that of UTC is read, others are not.
+    let format = chrono_format(layout, "UTC");
     let text = text.trim();
-    let time = DateTime::parse_from_str(text, &format)
-        .map(|time| time.with_timezone(&Utc))
-        .or_else(|_| NaiveDateTime::parse_from_str(text, &format).map(|time| time.and_utc()))
-        .or_else(|_| {
-            NaiveDate::parse_from_str(text, &format)
-                .map(|day| day.and_time(Default::default()).and_utc())
-        });
-    time.ok()?.timestamp_nanos_opt()
+    if let Ok(time) = DateTime::parse_from_str(text, &format) {
+        return time.timestamp_nanos_opt();
+    }
+    let local = NaiveDateTime::parse_from_str(text, &format).or_else(|_| {
+        NaiveDate::parse_from_str(text, &format).map(|day| day.and_time(Default::default()))
+    });
+    let local = local.ok()?.and_utc().timestamp_nanos_opt()?;
+    // A text with the abbreviation is one of UTC.
+    match zone.filter(|_| !layout.contains(ZONE_NAME)) {
+        Some(zone) => zone.instant(local),
+        None => Some(local),
+    }
 }
 
 /// The time that a text names in a common notation; UTC unless it says otherwise.
 pub(super) fn guess(text: &str) -> Option<i64> {
+    guess_in(text, None)
+}
+
+/// The time that a text names in a common notation; of the zone unless it says otherwise.
+fn guess_in(text: &str, zone: Option<&Zone>) -> Option<i64> {
     let text = text.trim();
     if let Ok(time) =
         DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc2822(text))
@@ -127,16 +156,104 @@ pub(super) fn guess(text: &str) -> Option<i64> {
         "02/Jan/2006:15:04:05 -0700",
     ]
     .into_iter()
-    .find_map(|layout| parse(text, layout))
+    .find_map(|layout| parse(text, layout, zone))
 }
 
-fn format<'a>(time: &Value<'a>, layout: &str) -> Value<'a> {
+/// A time in a layout, as the clocks of the zone show it.
+fn format<'a>(time: &Value<'a>, layout: &str, zone: Option<&Zone>) -> Value<'a> {
     let Some(ns) = time.as_int() else {
         return Value::Null;
     };
-    if layout.is_empty() {
-        return Value::string(crate::text::time(ns));
+    let utc: DateTime<Utc> = DateTime::from_timestamp_nanos(ns);
+    let offset = zone.map_or_else(
+        || Offset {
+            seconds: 0,
+            abbreviation: "UTC".to_owned(),
+        },
+        |zone| zone.offset(ns),
+    );
+    // No clock is a day off.
+    let Some(clock) = FixedOffset::east_opt(offset.seconds) else {
+        return Value::Null;
+    };
+    let local = utc.with_timezone(&clock);
+    if !layout.is_empty() {
+        let format = chrono_format(layout, &offset.abbreviation);
+        return Value::string(local.format(&format).to_string());
     }
-    let time: DateTime<Utc> = DateTime::from_timestamp_nanos(ns);
-    Value::string(time.format(&chrono_format(layout)).to_string())
+    Value::string(match zone {
+        Some(_) => local.to_rfc3339_opts(SecondsFormat::Nanos, true),
+        None => crate::text::time(ns),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn berlin() -> Option<Zone> {
+        if crate::zone::names().is_empty() {
+            eprintln!("SKIPPED: the system has no time zone database");
+            return None;
+        }
+        Some(Zone::find("Europe/Berlin").unwrap())
+    }
+
+    #[test]
+    fn times_of_a_zone_are_written() {
+        let Some(zone) = berlin() else { return };
+        let cases = [
+            (
+                1_711_846_799,
+                "2006-01-02 15:04:05 MST",
+                "2024-03-31 01:59:59 CET",
+            ),
+            (
+                1_711_846_800,
+                "2006-01-02 15:04:05 MST",
+                "2024-03-31 03:00:00 CEST",
+            ),
+            (1_729_990_799, "15:04:05 -0700", "02:59:59 +0200"),
+            (1_729_990_800, "15:04:05 -07:00", "02:00:00 +01:00"),
+            (1_729_990_800, "", "2024-10-27T02:00:00.000000000+01:00"),
+            (-1_750_000_000, "MST %!% 2006", "CET %!% 1914"),
+        ];
+        for (seconds, layout, expected) in cases {
+            let time = Value::Time(seconds * 1_000_000_000);
+            let shown = format(&time, layout, Some(&zone));
+            assert_eq!(shown, Value::string(expected), "{layout}");
+        }
+        let utc = format(&Value::Time(0), "15:04 MST -0700", None);
+        assert_eq!(utc, Value::string("00:00 UTC +0000"));
+    }
+
+    #[test]
+    fn times_of_a_zone_are_read() {
+        let Some(zone) = berlin() else { return };
+        let cases = [
+            ("2024-07-01 12:00:00", "", 1_719_828_000),
+            ("2024-01-01 12:00:00", "", 1_704_106_800),
+            ("2024-07-01", "", 1_719_784_800),
+            // An offset counts more than the zone, and a number of seconds has none.
+            ("2024-07-01T12:00:00Z", "", 1_719_835_200),
+            ("1719835200", "", 1_719_835_200),
+            (
+                "12:00 01.07.2024 UTC",
+                "15:04 02.01.2006 MST",
+                1_719_835_200,
+            ),
+            ("12:00 01.07.2024", "15:04 02.01.2006", 1_719_828_000),
+            // Skipped in spring, twice in autumn.
+            ("2024-03-31 02:30:00", "", 1_711_848_600),
+            ("2024-10-27 02:30:00", "", 1_729_989_000),
+        ];
+        for (text, layout, expected) in cases {
+            let read = if layout.is_empty() {
+                guess_in(text, Some(&zone))
+            } else {
+                parse(text, layout, Some(&zone))
+            };
+            assert_eq!(read, Some(expected * 1_000_000_000), "{text}");
+        }
+    }
 }

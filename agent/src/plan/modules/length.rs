@@ -5,11 +5,12 @@ use super::super::filter::{predicate, take_condition};
 use super::super::functions::number_kind;
 use super::super::pipeline::{ArithmeticOp, ColumnId, Expr, Literal, Op};
 use super::super::registry::{ModuleSpec, valued};
-use super::super::report::{Outcome, error, hinted};
+use super::super::report::{Outcome, error, hinted, nearest};
 use super::super::scope::{Origin, Scope, text};
 use super::names;
 use crate::lang::ast::Spanned;
 use crate::types::EvType;
+use crate::zone::{self, Zone, ZoneError};
 
 pub(super) static LENGTH: ModuleSpec = ModuleSpec {
     summary: "bytes of DATA or of a value",
@@ -44,11 +45,15 @@ pub(super) static SLICE: ModuleSpec = ModuleSpec {
 
 pub(super) static TIME: ModuleSpec = ModuleSpec {
     summary: "text to time and back",
-    syntax: &["time [-iformat LAYOUT] [-oformat LAYOUT] SOURCE NAME"],
+    syntax: &["time [-iformat LAYOUT] [-oformat LAYOUT] [-tz ZONE] SOURCE NAME"],
     flags: &[
         valued("-iformat", "a Go layout", "how the text is written"),
         valued("-oformat", "a Go layout", "how to write the time"),
-        valued("-tz", "a zone", "time zone (UTC only)"),
+        valued(
+            "-tz",
+            "a zone",
+            "IANA time zone, such as Europe/Berlin, in which texts without an offset are read and times written (default UTC)",
+        ),
     ],
     reads: "a text or a time",
     makes: "the name given",
@@ -275,29 +280,25 @@ fn resolve_time(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
     let source = args.word("a text or a time")?;
     let target = args.word("a name for the result")?;
     args.finish()?;
-    if let Some(zone) = args.value("-tz")
-        && !matches!(zone.value.to_ascii_uppercase().as_str(), "UTC" | "Z")
-    {
-        return Err(error(
-            zone.span,
-            format!(
-                "time zone {} is not available yet: times are UTC",
-                zone.value
-            ),
-        ));
+    let zone = args.value("-tz");
+    if let Some(zone) = zone {
+        check_zone(zone)?;
     }
-    let layout = |flag: &str| text(args.value(flag).map_or("", |layout| layout.value.as_str()));
+    let call = |function, value, layout: &str, ty| {
+        let layout = args
+            .value(layout)
+            .map_or("", |layout| layout.value.as_str());
+        let mut arguments = vec![value, text(layout)];
+        arguments.extend(zone.map(|zone| text(zone.value.as_str())));
+        Expr::Call(function, arguments, ty)
+    };
     let column = scope.lookup(&source);
     let time = match scope.ty(column) {
         EvType::Time => Expr::Column(column),
-        EvType::String => Expr::Call(
-            "parse_time",
-            vec![Expr::Column(column), layout("-iformat")],
-            EvType::Time,
-        ),
+        EvType::String => call("parse_time", Expr::Column(column), "-iformat", EvType::Time),
         EvType::Bytes => {
             let text = Expr::Call("to_text", vec![Expr::Column(column)], EvType::String);
-            Expr::Call("parse_time", vec![text, layout("-iformat")], EvType::Time)
+            call("parse_time", text, "-iformat", EvType::Time)
         }
         ty => {
             return Err(error(
@@ -308,14 +309,37 @@ fn resolve_time(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
     };
     let write = args.value("-oformat").is_some() || scope.ty(column) == EvType::Time;
     if write {
-        let text = Expr::Call(
-            "format_time",
-            vec![time, layout("-oformat")],
-            EvType::String,
-        );
+        let text = call("format_time", time, "-oformat", EvType::String);
         scope.define(target.value, EvType::String, text);
     } else {
         scope.define(target.value, EvType::Time, time);
     }
     Ok(())
+}
+
+/// Whether the system knows a time zone, and what may be meant if not.
+fn check_zone(name: &Spanned<String>) -> Outcome {
+    let Err(problem) = Zone::find(&name.value) else {
+        return Ok(());
+    };
+    let unknown = matches!(problem, ZoneError::Unknown(_));
+    let problem = error(name.span, problem.to_string());
+    if !unknown {
+        return Err(problem);
+    }
+    let names = zone::names();
+    // People write the city.
+    let city = names.iter().map(String::as_str).find(|zone| {
+        zone.rsplit('/')
+            .next()
+            .is_some_and(|city| city.eq_ignore_ascii_case(&name.value))
+    });
+    let near = city.or_else(|| nearest(&name.value, names.iter().map(String::as_str)));
+    Err(match near {
+        Some(near) => hinted(problem, format!("did you mean {near}?")),
+        None => hinted(
+            problem,
+            "zones have IANA names: Europe/Berlin, America/New_York",
+        ),
+    })
 }
