@@ -1,7 +1,10 @@
 //! What tshark reads in a capture, frame by frame and value by value, beside what the decoder
 //! reads.
 
+mod crafted;
 mod fields;
+mod links;
+mod packets;
 
 use std::path::Path;
 use std::process::Command;

@@ -2,7 +2,7 @@
 
 use super::bytes::{self, from};
 use super::packet::Packet;
-use super::walk::{Next, snap};
+use super::walk::{BRIDGE_PAD, Next, snap};
 
 /// Length of the MAC header, or `None` if it is no management or data frame.
 fn header_length(data: &[u8]) -> Option<usize> {
@@ -56,8 +56,8 @@ pub(super) fn data_frame<'a>(packet: &mut Packet<'a>, data: &'a [u8]) -> Next<'a
 
 fn llc_or_ethernet(body: &[u8]) -> Next<'_> {
     match bytes::u16(body, 0) {
-        Some(0xaaaa) => snap(from(body, 3)),
-        Some(_) if bytes::u16(body, 6) == Some(0xaaaa) => snap(from(body, 9)),
+        Some(0xaaaa) => snap(from(body, 3), BRIDGE_PAD),
+        Some(_) if bytes::u16(body, 6) == Some(0xaaaa) => snap(from(body, 9), BRIDGE_PAD),
         Some(_) => Next::Llc(body),
         None => Next::Stop,
     }

@@ -30,12 +30,12 @@ static LINKS: &[Link] = &[
     link(14, "RAW", raw),
     link(50, "PPP_HDLC", ppp),
     link(51, "PPP_ETHER", pppoe),
-    link(99, "SYMANTEC_FIREWALL", |d| after_type(d, 6)),
+    link(99, "SYMANTEC_FIREWALL", symantec),
     link(100, "ATM_RFC1483", |d| Next::Llc(d)),
     link(101, "RAW", raw),
     link(104, "C_HDLC", cisco_hdlc),
     link(105, "IEEE802_11", |d| Next::Dot11(d)),
-    link(106, "ATM_CLIP", |d| Next::Llc(d)),
+    link(106, "ATM_CLIP", clip),
     link(107, "FRELAY", frame_relay),
     link(108, "LOOP", null),
     link(109, "ENC", |d| {
@@ -56,7 +56,8 @@ static LINKS: &[Link] = &[
     link(229, "IPV6", |d| Next::Ipv6(d)),
     link(239, "NFLOG", nflog),
     link(240, "NETANALYZER", |d| Next::Ethernet(from(d, 4))),
-    link(242, "IPOIB", |d| after_type(d, 40)),
+    // Two addresses, type, two reserved bytes (RFC 4391, 6).
+    link(242, "IPOIB", |d| behind(bytes::u16(d, 40), from(d, 44))),
     link(258, "PKTAP", pktap),
     link(276, "LINUX_SLL2", |d| {
         cooked(bytes::u16(d, 8), bytes::u16(d, 0), from(d, 20))
@@ -90,6 +91,28 @@ pub(super) fn first(link_type: LinkType, data: &[u8]) -> Next<'_> {
     match entry(link_type) {
         Some(link) => (link.first)(data),
         None => Next::Stop,
+    }
+}
+
+/// What an EtherType that does not stand directly before it names.
+fn behind(kind: Option<u16>, data: &[u8]) -> Next<'_> {
+    kind.map_or(Next::Stop, |kind| Next::EtherType(kind, data))
+}
+
+/// Symantec Enterprise Firewall: the type at one of two places, the header of one of two lengths.
+fn symantec(data: &[u8]) -> Next<'_> {
+    match (bytes::u16(data, 6), bytes::u16(data, 20)) {
+        (Some(kind @ 1..), Some(0)) => behind(Some(kind), from(data, 44)),
+        (Some(0), Some(kind @ 1..)) => behind(Some(kind), from(data, 56)),
+        _ => Next::Stop,
+    }
+}
+
+/// Linux Classical IP over ATM: IP, with or without LLC and SNAP before it.
+fn clip(data: &[u8]) -> Next<'_> {
+    match data {
+        [0xaa, 0xaa, 3, ..] => Next::Llc(data),
+        _ => Next::Ip(data),
     }
 }
 
@@ -194,7 +217,8 @@ fn network_layer_protocol(data: &[u8]) -> Next<'_> {
 
 fn network_layer_protocol_unpadded(data: &[u8]) -> Next<'_> {
     match data {
-        [0x80, rest @ ..] => super::walk::snap(rest),
+        // Without padding (RFC 2427, 4.2).
+        [0x80, rest @ ..] => super::walk::snap(rest, 0),
         [0xcc, rest @ ..] => Next::Ipv4(rest),
         [0x8e, rest @ ..] => Next::Ipv6(rest),
         [0xcf, rest @ ..] => Next::Ppp(rest),

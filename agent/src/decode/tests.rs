@@ -262,6 +262,65 @@ fn hardware_addresses_of_arp_are_macs_only_where_the_hardware_has_them() {
     }
 }
 
+/// Headers in which the type does not stand directly before what it names, or is left out.
+#[test]
+fn types_and_lengths_of_rare_link_headers() {
+    let ip = &TAGGED_TCP[22..66];
+    let ethernet: &[u8] = &[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+    let header = |length: usize, at: usize| {
+        let mut header = vec![0; length];
+        header[at..at + 2].copy_from_slice(&[8, 0]);
+        header
+    };
+    for (link_type, head) in [
+        (99, header(44, 6)),
+        (99, header(56, 20)),
+        (
+            100,
+            [&[0xaa, 0xaa, 3, 0, 0x80, 0xc2, 0, 7, 0, 0], ethernet].concat(),
+        ),
+        (
+            107,
+            [&[0x18, 0x41, 3, 0x80, 0, 0x80, 0xc2, 0, 7], ethernet].concat(),
+        ),
+        (106, vec![]),
+        (106, vec![0xaa, 0xaa, 3, 0, 0, 0, 8, 0]),
+        (242, header(44, 40)),
+    ] {
+        let bytes = [head.as_slice(), ip].concat();
+        let frame = frame(link_type, &bytes);
+        let port = value(&Packet::decode(&frame), "tcp", "DstPort");
+        assert_eq!(port.as_deref(), Some("80"), "{link_type} {}", head.len());
+    }
+    let both = [&[0; 6][..], &[8, 0], &[0; 12], &[8, 0], &[0; 34], ip].concat();
+    assert_eq!(
+        value(&Packet::decode(&frame(99, &both)), "ipv4", "SrcIP"),
+        None
+    );
+}
+
+/// Without a control word, ARP four bytes on looks like IPv4; addresses that start with 0 must not
+/// be taken for a control word.
+#[test]
+fn a_pseudo_wire_is_read_with_and_without_control_word() {
+    let mut arp = vec![
+        0, 0x1b, 0x21, 0, 0, 1, 0, 0x1b, 0x21, 0, 0, 2, 8, 6, 0, 1, 8, 0, 6, 4,
+    ];
+    arp.extend([
+        0, 1, 2, 0, 0, 0, 0, 7, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 0, 2,
+    ]);
+    let short = u8::try_from(4 + arp.len()).unwrap();
+    for word in [&[][..], &[0; 4], &[0, short, 0, 0], &[0, 0, 0x12, 0x34]] {
+        let bytes = [&[0, 1, 1, 64], word, &arp].concat();
+        let packet = Packet::start_at(Layer::Mpls, &bytes);
+        assert_eq!(
+            value(&packet, "arp", "SenderIP").as_deref(),
+            Some("10.0.0.1"),
+            "{word:?}"
+        );
+    }
+}
+
 #[test]
 fn every_prefix_of_a_frame_decodes() {
     for length in 0..=TAGGED_TCP.len() {

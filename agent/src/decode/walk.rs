@@ -147,14 +147,17 @@ fn llc(data: &[u8]) -> Next<'_> {
     let unnumbered = control & 3 == 3;
     let body = from(data, if unnumbered { 3 } else { 4 });
     match (dsap, ssap) {
-        (SNAP, SNAP) => snap(body),
+        (SNAP, SNAP) => snap(body, BRIDGE_PAD),
         (0x06, _) if control & 1 == 0 || control & 0xef == 3 => Next::Ip(body),
         _ => Next::Stop,
     }
 }
 
-/// SNAP: organisation and protocol.
-pub(super) fn snap(data: &[u8]) -> Next<'_> {
+/// Bytes between SNAP behind LLC and a bridged Ethernet frame (RFC 2684, 5.2).
+pub(super) const BRIDGE_PAD: usize = 2;
+
+/// SNAP: organisation and protocol; a bridged frame stands behind so many bytes of padding.
+pub(super) fn snap(data: &[u8], bridge_pad: usize) -> Next<'_> {
     let Some([a, b, c, high, low]) = bytes::array(data, 0) else {
         return Next::Stop;
     };
@@ -164,7 +167,7 @@ pub(super) fn snap(data: &[u8]) -> Next<'_> {
         // Encapsulated Ethernet, Cisco's and Apple's use of the same.
         [0, 0, 0] | [0, 0, 0xf8] | [8, 0, 7] => Next::EtherType(protocol, rest),
         // Bridged Ethernet with and without FCS (RFC 2684, 5.2; RFC 2427, 4.2).
-        [0, 0x80, 0xc2] if matches!(protocol, 1 | 7) => Next::Ethernet(rest),
+        [0, 0x80, 0xc2] if matches!(protocol, 1 | 7) => Next::Ethernet(from(rest, bridge_pad)),
         _ => Next::Stop,
     }
 }
@@ -220,10 +223,20 @@ fn mpls<'a>(packet: &mut Packet<'a>, data: &'a [u8]) -> Next<'a> {
         (_, Some(6)) => Next::Ipv6(rest),
         // An associated channel (RFC 4385, 5).
         (_, Some(1)) => Next::Stop,
-        (_, Some(0)) if looks_like_ethernet(from(rest, 4)) => Next::Ethernet(from(rest, 4)),
+        (_, Some(0)) if is_control_word(rest) && looks_like_ethernet(from(rest, 4)) => {
+            Next::Ethernet(from(rest, 4))
+        }
         _ if looks_like_ethernet(rest) => Next::Ethernet(rest),
+        (_, Some(0)) if looks_like_ethernet(from(rest, 4)) => Next::Ethernet(from(rest, 4)),
         _ => Next::Stop,
     }
+}
+
+/// Whether bytes behind a label stack can be a pseudo-wire's control word (RFC 4385, 3): flags
+/// 0, and the length of all that follows the stack, if that is short.
+fn is_control_word(data: &[u8]) -> bool {
+    let length = bytes::u8(data, 1).map(|b| usize::from(b & 0x3f));
+    data.first() == Some(&0) && (length == Some(0) || length == Some(data.len()))
 }
 
 /// Whether bytes behind a label stack can be the Ethernet frame of a pseudo-wire (RFC 4448).

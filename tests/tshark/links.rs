@@ -1,0 +1,390 @@
+//! Link headers and encapsulations to carry packets in, for each link type.
+
+use super::packets::{IPV4, IPV6, Packet};
+
+type Frame = Vec<u8>;
+
+fn join(head: &[u8], rest: &[u8]) -> Frame {
+    [head, rest].concat()
+}
+
+fn typed(head: &[u8], kind: u16, rest: &[u8]) -> Frame {
+    [head, &kind.to_be_bytes(), rest].concat()
+}
+
+fn ethernet(kind: u16, rest: &[u8]) -> Frame {
+    // Addresses of known makers: by them tshark tells a frame behind MPLS.
+    typed(
+        &[0, 0x1b, 0x21, 0, 0, 1, 0, 0x1b, 0x21, 0, 0, 2],
+        kind,
+        rest,
+    )
+}
+
+/// An 802.3 frame: a length in the place of the EtherType.
+fn with_length(rest: &[u8]) -> Frame {
+    ethernet(u16::try_from(rest.len()).unwrap(), rest)
+}
+
+fn snap(organisation: [u8; 3], kind: u16, rest: &[u8]) -> Frame {
+    let mut head = vec![0xaa, 0xaa, 3];
+    head.extend(organisation);
+    typed(&head, kind, rest)
+}
+
+fn rfc1042(packet: &Packet) -> Frame {
+    snap([0; 3], packet.kind, &packet.bytes)
+}
+
+/// PPP with its protocol field whole, behind a head; nothing of a packet that PPP cannot carry.
+fn ppp(head: &[u8], packet: &Packet) -> Option<Frame> {
+    Some(typed(head, packet.ppp()?, &packet.bytes))
+}
+
+fn ppp_variants(packet: &Packet) -> Vec<Frame> {
+    let Some(number) = packet.ppp() else {
+        return vec![];
+    };
+    let short = u8::try_from(number).unwrap();
+    vec![
+        typed(&[0xff, 3], number, &packet.bytes),
+        typed(&[], number, &packet.bytes),
+        join(&[0xff, 3, short], &packet.bytes),
+        join(&[short], &packet.bytes),
+    ]
+}
+
+fn pppoe(packet: &Packet) -> Option<Frame> {
+    let body = ppp(&[], packet)?;
+    let length = u16::try_from(body.len()).unwrap();
+    Some(typed(&[0x11, 0, 0, 7], length, &body))
+}
+
+fn is_ip(packet: &Packet) -> bool {
+    packet.ppp().is_some()
+}
+
+/// VLAN tags over a packet, the outermost first.
+fn tagged(tags: &[u16], packet: &Packet) -> Frame {
+    let mut rest = packet.bytes.clone();
+    let mut kind = packet.kind;
+    for (tag, id) in tags
+        .iter()
+        .zip(1_u8..)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+    {
+        rest = typed(&[0x60, id], kind, &rest);
+        kind = *tag;
+    }
+    ethernet(kind, &rest)
+}
+
+fn label_stack(depth: u8, rest: &[u8]) -> Frame {
+    let entries = (1..=depth).flat_map(|n| [0, 1, n << 4 | 4 | u8::from(n == depth), 60 + n]);
+    join(&entries.collect::<Vec<u8>>(), rest)
+}
+
+fn over_ethernet(packet: &Packet) -> Vec<Frame> {
+    let mut frames = vec![ethernet(packet.kind, &packet.bytes)];
+    for tag in [0x8100, 0x88a8, 0x9100] {
+        frames.extend((1..=5).map(|depth| tagged(&vec![tag; depth], packet)));
+    }
+    frames.push(tagged(&[0x88a8, 0x8100], packet));
+    frames.push(tagged(&[0x9100, 0x8100], packet));
+    frames.extend(over_mpls(packet));
+    frames.extend(over_llc(packet));
+    let inner = typed(&[], packet.kind, &packet.bytes);
+    let whole = ethernet(packet.kind, &packet.bytes);
+    for (kind, head) in [
+        // VN-Tag, E-TAG, HSR, R-TAG, Cisco MetaData.
+        (0x8926, &[0, 1, 0, 2][..]),
+        (0x893f, &[0, 0, 0x10, 1, 0, 0]),
+        (0x892f, &[0, 52, 0, 1]),
+        (0xf1c1, &[0, 0, 0, 1]),
+        (0x8909, &[1, 1, 0, 1, 0, 16]),
+    ] {
+        frames.push(ethernet(kind, &join(head, &inner)));
+    }
+    // I-TAG and transparent Ethernet bridging: a frame in the frame.
+    frames.push(ethernet(0x88e7, &join(&[0, 0, 0, 1], &whole)));
+    frames.push(ethernet(0x6558, &whole));
+    // MACsec without encryption: check value behind; then with the channel in the tag.
+    let check = [0x5a; 16];
+    let macsec = |head: &[u8]| [head, &inner, &check].concat();
+    frames.push(ethernet(0x88e5, &macsec(&[0, 0, 0, 0, 0, 1])));
+    let channel = [0x20, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0, 1];
+    frames.push(ethernet(0x88e5, &macsec(&channel)));
+    frames.extend(over_nsh(packet));
+    if let Some(session) = pppoe(packet) {
+        frames.push(ethernet(0x8864, &session));
+        let tagged_session = Packet {
+            kind: 0x8864,
+            bytes: session,
+        };
+        frames.push(tagged(&[0x8100, 0x8100], &tagged_session));
+    }
+    frames
+}
+
+fn over_mpls(packet: &Packet) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    if is_ip(packet) {
+        for depth in 1..=3 {
+            frames.push(ethernet(0x8847, &label_stack(depth, &packet.bytes)));
+        }
+        frames.push(ethernet(0x8848, &label_stack(1, &packet.bytes)));
+        let labelled = Packet {
+            kind: 0x8847,
+            bytes: label_stack(2, &packet.bytes),
+        };
+        frames.push(tagged(&[0x8100], &labelled));
+    }
+    // A pseudo-wire with control word, and without one.
+    let whole = ethernet(packet.kind, &packet.bytes);
+    frames.push(ethernet(0x8847, &label_stack(1, &join(&[0; 4], &whole))));
+    frames.push(ethernet(0x8847, &label_stack(1, &whole)));
+    frames
+}
+
+fn over_llc(packet: &Packet) -> Vec<Frame> {
+    let whole = ethernet(packet.kind, &packet.bytes);
+    let mut frames = vec![
+        with_length(&rfc1042(packet)),
+        with_length(&snap([0, 0, 0xf8], packet.kind, &packet.bytes)),
+        with_length(&snap([0, 0x80, 0xc2], 7, &join(&[0, 0], &whole))),
+        ethernet(0x8870, &rfc1042(packet)),
+    ];
+    if packet.kind == IPV4 {
+        frames.push(with_length(&join(&[6, 6, 3], &packet.bytes)));
+    }
+    frames
+}
+
+fn over_nsh(packet: &Packet) -> Vec<Frame> {
+    let header = |next| [0, 2, 2, next, 0, 0, 1, 255];
+    let whole = ethernet(packet.kind, &packet.bytes);
+    let mut frames = vec![ethernet(0x894f, &join(&header(3), &whole))];
+    match packet.kind {
+        IPV4 => frames.push(ethernet(0x894f, &join(&header(1), &packet.bytes))),
+        IPV6 => frames.push(ethernet(0x894f, &join(&header(2), &packet.bytes))),
+        _ => {}
+    }
+    frames
+}
+
+/// 802.11 data frames: every direction, with quality of service, an HT field, aggregated.
+fn over_wireless(packet: &Packet) -> Vec<Frame> {
+    let address = |last| [2, 0, 0, 0, 0, last];
+    let body = rfc1042(packet);
+    let mut frames = Vec::new();
+    for direction in 0..=3 {
+        for (control, order, quality) in [
+            (0x08, 0, &[][..]),
+            (0x88, 0, &[5, 0]),
+            (0x88, 0x80, &[5, 0, 0, 0, 0, 0]),
+            (0x88, 0, &[0x85, 0]),
+        ] {
+            let mut frame = vec![control, direction | order, 0, 0];
+            for last in 1..=3 {
+                frame.extend(address(last));
+            }
+            frame.extend([0x10, 0]);
+            if direction == 3 {
+                frame.extend(address(4));
+            }
+            frame.extend(quality);
+            if quality.first() == Some(&0x85) {
+                frame.extend([address(1), address(2)].concat());
+                frame.extend(u16::try_from(body.len()).unwrap().to_be_bytes());
+            }
+            frame.extend(&body);
+            frames.push(frame);
+        }
+    }
+    frames
+}
+
+fn over_radiotap(packet: &Packet) -> Vec<Frame> {
+    let heads: [&[u8]; 4] = [
+        &[0, 0, 8, 0, 0, 0, 0, 0],
+        &[0, 0, 9, 0, 2, 0, 0, 0, 0],
+        // Time, then flags that say that a check sequence follows the frame.
+        &[0, 0, 17, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x10],
+        // A second presence word.
+        &[0, 0, 13, 0, 2, 0, 0, 0x80, 0, 0, 0, 0, 0x10],
+    ];
+    let mut frames = Vec::new();
+    for head in heads {
+        let checked = head.len() > 9;
+        for frame in over_wireless(packet) {
+            let mut frame = join(head, &frame);
+            if checked {
+                frame.extend([1, 2, 3, 4]);
+            }
+            frames.push(frame);
+        }
+    }
+    frames
+}
+
+fn over_family(packet: &Packet, little: bool, big: bool, head: &[u8]) -> Vec<Frame> {
+    let families: &[u32] = match packet.kind {
+        IPV4 => &[2],
+        IPV6 => &[24, 28, 30],
+        _ => &[],
+    };
+    let mut frames = Vec::new();
+    for family in families {
+        let orders = [(little, family.to_le_bytes()), (big, family.to_be_bytes())];
+        for (_, order) in orders.iter().filter(|(wanted, _)| *wanted) {
+            frames.push([order, head, &packet.bytes].concat());
+        }
+    }
+    frames
+}
+
+fn over_frame_relay(packet: &Packet) -> Vec<Frame> {
+    let mut frames = vec![
+        typed(&[0x18, 0x41], packet.kind, &packet.bytes),
+        [
+            &[0x18, 0x41, 3, 0, 0x80, 0, 0, 0],
+            &packet.kind.to_be_bytes()[..],
+            &packet.bytes,
+        ]
+        .concat(),
+    ];
+    let number = match packet.kind {
+        IPV4 => 0xcc,
+        IPV6 => 0x8e,
+        _ => return frames,
+    };
+    let whole = ethernet(packet.kind, &packet.bytes);
+    frames.push(join(&[0x18, 0x41, 3, 0x80, 0, 0x80, 0xc2, 0, 7], &whole));
+    frames.push(join(&[0x18, 0x41, 3, number], &packet.bytes));
+    frames.push(join(&[0x18, 0x40, 0x41, 3, number], &packet.bytes));
+    frames.push(join(&[0x18, 0x40, 0x40, 0x41, 3, number], &packet.bytes));
+    frames.extend(ppp(&[0x18, 0x41, 3, 0xcf], packet));
+    frames
+}
+
+fn over_nflog(packet: &Packet) -> Vec<Frame> {
+    let family = match packet.kind {
+        IPV4 => 2,
+        IPV6 => 10,
+        _ => return vec![],
+    };
+    let length = u16::try_from(4 + packet.bytes.len()).unwrap();
+    // A prefix of three bytes, padded, before the payload; tshark wants the file's byte order.
+    let prefix = [family, 0, 0, 0, 7, 0, 10, 0, b'a', b'b', 0, 0];
+    vec![[&prefix[..], &length.to_le_bytes(), &[9, 0], &packet.bytes].concat()]
+}
+
+fn cooked(packet: &Packet) -> Frame {
+    let head = [0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0];
+    typed(&head, packet.kind, &packet.bytes)
+}
+
+fn cooked2(packet: &Packet) -> Frame {
+    let rest = [0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0];
+    typed(&[], packet.kind, &join(&rest, &packet.bytes))
+}
+
+/// A header of a fixed length with numbers at some offsets.
+fn header(length: usize, parts: &[(usize, &[u8])]) -> Frame {
+    let mut header = vec![0; length];
+    for (at, bytes) in parts {
+        header[*at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    header
+}
+
+/// A wireless frame behind a fixed head.
+fn wireless_behind(head: &[u8], packet: &Packet) -> Vec<Frame> {
+    over_wireless(packet)
+        .iter()
+        .map(|frame| join(head, frame))
+        .collect()
+}
+
+/// The frames of a link type that carry a packet; none where it cannot.
+pub(crate) fn frames(link: u16, packet: &Packet) -> Vec<Frame> {
+    let bytes = packet.bytes.as_slice();
+    let kind = packet.kind.to_be_bytes();
+    match link {
+        0 => over_family(packet, true, true, &[]),
+        1 => over_ethernet(packet),
+        9 | 50 => ppp_variants(packet),
+        12 | 14 | 101 if is_ip(packet) => vec![bytes.to_vec()],
+        51 => pppoe(packet).into_iter().collect(),
+        99 => vec![join(&header(44, &[(6, &kind)]), bytes)],
+        100 => vec![rfc1042(packet)],
+        // tshark takes all for IPv4.
+        106 if packet.kind == IPV4 => vec![bytes.to_vec()],
+        // Both have no ARP in tshark.
+        104 | 107 if !is_ip(packet) => vec![],
+        104 => vec![
+            typed(&[0x0f, 0], packet.kind, bytes),
+            typed(&[0x8f, 0], packet.kind, bytes),
+        ],
+        105 => over_wireless(packet),
+        107 => over_frame_relay(packet),
+        108 => over_family(packet, false, true, &[]),
+        109 => {
+            // OpenBSD's number for IPv6 alone.
+            let mut frames = over_family(packet, true, false, &[0; 8]);
+            frames.truncate(1);
+            frames
+        }
+        113 => vec![cooked(packet)],
+        117 => {
+            let family = match packet.kind {
+                IPV4 => 2,
+                IPV6 => 24,
+                _ => return vec![],
+            };
+            vec![join(&header(64, &[(0, &[61, family])]), bytes)]
+        }
+        119 => wireless_behind(&header(144, &[(0, &[0x44, 0, 0, 0, 144, 0, 0, 0])]), packet),
+        127 => over_radiotap(packet),
+        138 => vec![typed(&[1; 16], packet.kind, bytes)],
+        163 => {
+            let head = header(64, &[(0, &[0x80, 0x21, 0x10, 1, 0, 0, 0, 64])]);
+            wireless_behind(&head, packet)
+        }
+        166 | 204 => ppp(&[0, 0xff, 3], packet)
+            .into_iter()
+            .chain(ppp(&[1, 0xff, 3], packet))
+            .collect(),
+        192 => {
+            let mut frames = wireless_behind(&[0, 0, 8, 0, 105, 0, 0, 0], packet);
+            frames.push(join(
+                &[0, 0, 8, 0, 1, 0, 0, 0],
+                &ethernet(packet.kind, bytes),
+            ));
+            frames
+        }
+        228 if packet.kind == IPV4 => vec![bytes.to_vec()],
+        229 if packet.kind == IPV6 => vec![bytes.to_vec()],
+        239 => over_nflog(packet),
+        240 => {
+            let mut frame = join(&[0, 4, 0, 0], &ethernet(packet.kind, bytes));
+            frame.extend([1, 2, 3, 4]);
+            vec![frame]
+        }
+        242 => vec![[&[3; 40], &kind[..], &[0, 0], bytes].concat()],
+        258 => {
+            let head = |link: u8| header(108, &[(0, &[108]), (4, &[1]), (8, &[link])]);
+            let mut frames = vec![join(&head(1), &ethernet(packet.kind, bytes))];
+            frames.extend(
+                over_family(packet, true, true, &[])
+                    .iter()
+                    .map(|f| join(&head(0), f)),
+            );
+            frames
+        }
+        276 => vec![cooked2(packet)],
+        _ => vec![],
+    }
+}
