@@ -23,12 +23,15 @@ pub enum Shape {
     /// Edges between values: source, target, weight; with groups two more: source group, target
     /// group (either may be null throughout).
     Fdg,
-    /// Single numbers: `keys` key columns, then one value column per card, named by its label.
+    /// Single numbers: `keys` key columns, then per card a value column, named by its label, and
+    /// where it has a scale the columns of its smallest and its largest number.
     Numbercard {
         /// `gauge` rather than `numbercard`.
         gauge: bool,
         /// Number of key columns; one set of cards per key tuple.
         keys: usize,
+        /// Whether each card has a scale.
+        scales: Vec<bool>,
     },
 }
 

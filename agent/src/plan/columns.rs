@@ -1,7 +1,7 @@
 //! What the parts of a pipeline read: the columns of expressions and renderers, the types of
 //! literals.
 
-use super::pipeline::{ColumnId, Expr, Literal, Renderer};
+use super::pipeline::{Card, ColumnId, Expr, Literal, Renderer};
 use crate::types::EvType;
 
 impl Expr {
@@ -102,9 +102,8 @@ impl Renderer {
                 .collect(),
             Self::Numbercard { cards, keys, .. } => cards
                 .iter()
-                .map(|(column, _)| column)
-                .chain(keys)
-                .copied()
+                .flat_map(Card::columns)
+                .chain(keys.iter().copied())
                 .collect(),
         }
     }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::pipeline::{
-    Aggregate, AggregateOp, ArithmeticOp, ColumnId, Comparison, Expr, Literal, Op, Pipeline,
-    Renderer, SortKey, SourceColumn, TimeBound,
+    Aggregate, AggregateOp, ArithmeticOp, Card, ColumnId, Comparison, Expr, Limit, Literal, Op,
+    Pipeline, Renderer, SortKey, SourceColumn, TimeBound,
 };
 use crate::decode;
 use crate::text;
@@ -219,14 +219,22 @@ impl Show<'_> {
             ),
             Renderer::Fdg { .. } => self.fdg(renderer),
             Renderer::Numbercard { cards, keys, gauge } => {
-                let cards: Vec<String> = cards
-                    .iter()
-                    .map(|(column, label)| format!("{} {label:?}", self.column(*column)))
-                    .collect();
+                let cards: Vec<String> = cards.iter().map(|card| self.card(card)).collect();
                 let name = if *gauge { "gauge" } else { "numbercard" };
                 format!("{name} {} keys ({})", cards.join(", "), self.list(keys))
             }
         }
+    }
+
+    fn card(&self, card: &Card) -> String {
+        let limit = |limit: &Limit| match limit {
+            Limit::Number(number) => text::float(*number),
+            Limit::Column(column) => self.column(*column),
+        };
+        let scale = card.limits.as_ref().map_or(String::new(), |[min, max]| {
+            format!(" from {} to {}", limit(min), limit(max))
+        });
+        format!("{} {:?}{scale}", self.column(card.value), card.label)
     }
 
     fn chart(&self, renderer: &Renderer) -> String {

@@ -91,6 +91,13 @@ const FUNCTIONS: &[FunctionSpec] = &[
         "text of a named group of the first match in a String or Bytes value; absent without a match or where the group took no part",
     ),
     hidden(
+        "regex_capture_all",
+        "value, pattern literal, group name literal",
+        (3, 3),
+        Fixed(T::String),
+        "texts of a named group in all matches, which do not overlap, joined by a comma and a space; absent where the group took no part in any",
+    ),
+    hidden(
         "contains",
         "value, needle literal",
         (2, 2),

@@ -428,13 +428,48 @@ pub enum Renderer {
     },
     /// Single numbers.
     Numbercard {
-        /// (column, label).
-        cards: Vec<(ColumnId, String)>,
+        /// The numbers.
+        cards: Vec<Card>,
         /// Keys: one card per key tuple.
         keys: Vec<ColumnId>,
-        /// `gauge` rather than `numbercard`: (min, max) per card where given.
+        /// `gauge` rather than `numbercard`.
         gauge: bool,
     },
+}
+
+/// A number of a numbercard or gauge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Card {
+    /// The number.
+    pub value: ColumnId,
+    /// What it is called.
+    pub label: String,
+    /// The smallest and the largest number of its scale.
+    pub limits: Option<[Limit; 2]>,
+}
+
+impl Card {
+    /// The columns that it reads.
+    pub fn columns(&self) -> impl Iterator<Item = ColumnId> {
+        let limits = self
+            .limits
+            .iter()
+            .flatten()
+            .filter_map(|limit| match limit {
+                Limit::Column(column) => Some(*column),
+                Limit::Number(_) => None,
+            });
+        [self.value].into_iter().chain(limits)
+    }
+}
+
+/// An end of a scale.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Limit {
+    /// The same always.
+    Number(f64),
+    /// A value, merged as other numbers are.
+    Column(ColumnId),
 }
 
 /// What a chart draws: one series per key tuple.

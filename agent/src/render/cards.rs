@@ -16,11 +16,100 @@ const MOST_WIDTH: usize = 40;
 /// Between boxes.
 const GAP: &str = " ";
 
+/// What the columns of an answer are.
+pub(super) struct Layout {
+    /// Key columns.
+    pub(super) keys: usize,
+    /// The numbers: whether two columns with the ends of its scale follow.
+    pub(super) scales: Vec<bool>,
+    /// Whether scales are drawn.
+    pub(super) bars: bool,
+}
+
+impl Layout {
+    fn columns(&self) -> usize {
+        let scales = self.scales.iter().filter(|scale| **scale).count();
+        self.keys + self.scales.len() + 2 * scales
+    }
+}
+
+/// One number as it is shown.
+struct Card {
+    label: String,
+    value: String,
+    scale: Option<Scale>,
+}
+
+/// A scale with a bar on it.
+struct Scale {
+    /// How much of the scale lies below the number, in 0..=1; absent where there is no number or
+    /// no scale.
+    share: Option<f64>,
+    ends: [String; 2],
+}
+
+impl Card {
+    fn width(&self) -> usize {
+        let ends = self.scale.as_ref().map_or(
+            0,
+            |Scale {
+                 ends: [min, max], ..
+             }| { min.width() + 1 + max.width() },
+        );
+        self.label.width().max(self.value.width()).max(ends)
+    }
+}
+
+impl Scale {
+    fn new(value: Option<f64>, [min, max]: [&value::Values; 2], row: usize) -> Self {
+        let share = match (value, min.number(row), max.number(row)) {
+            (Some(value), Some(min), Some(max)) if min < max => {
+                Some(((value - min) / (max - min)).clamp(0.0, 1.0))
+            }
+            _ => None,
+        };
+        Self {
+            share: share.filter(|share| share.is_finite()),
+            ends: [shown(min, row), shown(max, row)],
+        }
+    }
+
+    /// The bar in so many cells, to an eighth of a cell.
+    fn bar(&self, width: usize) -> String {
+        const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+        let eighths = (self.share.unwrap_or(0.0) * (width * 8) as f64).round() as usize;
+        let part = EIGHTHS.get(eighths % 8).copied().unwrap_or_default();
+        let mut bar = "█".repeat(eighths / 8) + part;
+        let empty = width.saturating_sub(bar.width());
+        bar.push_str(&"·".repeat(empty));
+        bar
+    }
+
+    fn ends(&self, width: usize) -> String {
+        let [min, max] = &self.ends;
+        let room = width.saturating_sub(min.width());
+        layout::cell(
+            &format!("{min}{}", layout::cell(max, room, true)),
+            width,
+            false,
+        )
+    }
+}
+
+/// A number as text.
+fn shown(number: &value::Values, row: usize) -> String {
+    if number.is_null(row) {
+        "–".to_owned()
+    } else {
+        escape::terminal(&number.text(row))
+    }
+}
+
 /// Writes the boxes of each key tuple side by side, under a line with the keys.
 pub(super) struct Cards<W> {
     out: W,
     columns: Vec<OutputColumn>,
-    keys: usize,
+    layout: Layout,
     options: RenderOptions,
 }
 
@@ -28,28 +117,52 @@ impl<W: Write> Cards<W> {
     pub(super) fn new(
         out: W,
         columns: Vec<OutputColumn>,
-        keys: usize,
+        layout: Layout,
         options: RenderOptions,
     ) -> Result<Self, Error> {
-        if columns.len() <= keys {
+        if layout.scales.is_empty() || columns.len() != layout.columns() {
             return Err(Error::Columns {
                 answer: "a numbercard",
                 found: columns.len(),
-                needed: "its keys and a value",
+                needed: "its keys, its numbers and the ends of their scales",
             });
         }
         Ok(Self {
             out,
             columns,
-            keys,
+            layout,
             options,
         })
     }
 
-    fn write_boxes(&mut self, cards: &[(String, String)]) -> Result<(), Error> {
+    /// The numbers of a row; `values` are the columns after the keys.
+    fn cards(&self, values: &[value::Values], row: usize) -> Vec<Card> {
+        let mut columns = self.columns.iter().skip(self.layout.keys).zip(values);
+        let mut cards = Vec::with_capacity(self.layout.scales.len());
+        for scale in &self.layout.scales {
+            let Some((column, number)) = columns.next() else {
+                break;
+            };
+            let ends = if *scale {
+                columns.next().zip(columns.next())
+            } else {
+                None
+            };
+            cards.push(Card {
+                label: escape::terminal(&column.name),
+                value: shown(number, row),
+                scale: ends
+                    .filter(|_| self.layout.bars)
+                    .map(|((_, min), (_, max))| Scale::new(number.number(row), [min, max], row)),
+            });
+        }
+        cards
+    }
+
+    fn write_boxes(&mut self, cards: &[Card]) -> Result<(), Error> {
         let width = cards
             .iter()
-            .map(|(label, value)| label.width().max(value.width()))
+            .map(Card::width)
             .max()
             .unwrap_or(0)
             .clamp(LEAST_WIDTH, MOST_WIDTH);
@@ -62,17 +175,32 @@ impl<W: Write> Cards<W> {
         let (bold, plain) = self.options.style("1");
         for cards in cards.chunks(across) {
             let rule = "─".repeat(width + 2);
-            let row = |cell: &dyn Fn(&(String, String)) -> String| {
+            let row = |cell: &dyn Fn(&Card) -> String| {
                 cards.iter().map(cell).collect::<Vec<_>>().join(GAP)
             };
-            let label =
-                |card: &(String, String)| format!("│ {} │", layout::cell(&card.0, width, false));
-            let value = |card: &(String, String)| {
-                format!("│ {bold}{}{plain} │", layout::cell(&card.1, width, true))
+            let inside = |text: String| format!("│ {text} │");
+            let scaled = |cell: fn(&Scale, usize) -> String| {
+                row(&|card| {
+                    inside(match &card.scale {
+                        Some(scale) => cell(scale, width),
+                        None => " ".repeat(width),
+                    })
+                })
+            };
+            let label = |card: &Card| inside(layout::cell(&card.label, width, false));
+            let value = |card: &Card| {
+                inside(format!(
+                    "{bold}{}{plain}",
+                    layout::cell(&card.value, width, true)
+                ))
             };
             writeln!(self.out, "{}", row(&|_| format!("╭{rule}╮")))?;
             writeln!(self.out, "{}", row(&label))?;
             writeln!(self.out, "{}", row(&value))?;
+            if cards.iter().any(|card| card.scale.is_some()) {
+                writeln!(self.out, "{}", scaled(Scale::bar))?;
+                writeln!(self.out, "{}", scaled(Scale::ends))?;
+            }
             writeln!(self.out, "{}", row(&|_| format!("╰{rule}╯")))?;
         }
         Ok(())
@@ -82,13 +210,7 @@ impl<W: Write> Cards<W> {
 impl<W: Write> Sink for Cards<W> {
     fn batch(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         let values = value::columns(batch, &self.columns, "a numbercard")?;
-        let (keys, numbers) = values.split_at(self.keys.min(values.len()));
-        let labels: Vec<String> = self
-            .columns
-            .iter()
-            .skip(self.keys)
-            .map(|column| escape::terminal(&column.name))
-            .collect();
+        let (keys, numbers) = values.split_at(self.layout.keys.min(values.len()));
         for row in 0..batch.num_rows() {
             if !keys.is_empty() {
                 let keys: Vec<String> = keys
@@ -97,18 +219,7 @@ impl<W: Write> Sink for Cards<W> {
                     .collect();
                 writeln!(self.out, "{}", keys.join(" "))?;
             }
-            let cards: Vec<(String, String)> = labels
-                .iter()
-                .zip(numbers)
-                .map(|(label, number)| {
-                    let shown = if number.is_null(row) {
-                        "–".to_owned()
-                    } else {
-                        escape::terminal(&number.text(row))
-                    };
-                    (label.clone(), shown)
-                })
-                .collect();
+            let cards = self.cards(numbers, row);
             self.write_boxes(&cards)?;
         }
         Ok(self.out.flush()?)
@@ -137,6 +248,7 @@ mod tests {
             Shape::Numbercard {
                 gauge: false,
                 keys: 1,
+                scales: vec![false, false],
             },
             vec![
                 ("SrcIP", EvType::Ip, ips(&[Some("10.0.0.1"), Some("::1")])),
@@ -179,6 +291,59 @@ mod tests {
             render(SAMPLE, Format::Json),
             "[\n{\"SrcIP\":\"10.0.0.1\",\"Connections\":12,\"mean\":1.5},\n\
              {\"SrcIP\":\"::1\",\"Connections\":3,\"mean\":null}\n]\n"
+        );
+    }
+
+    const GAUGES: fn() -> Answer = || {
+        let int = |values: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
+        let float = |values: Vec<Option<f64>>| -> ArrayRef { Arc::new(Float64Array::from(values)) };
+        Answer::new(
+            Shape::Numbercard {
+                gauge: true,
+                keys: 0,
+                scales: vec![true, false],
+            },
+            vec![
+                ("load", EvType::Int64, int(vec![30, 500, -1, 7])),
+                ("load min", EvType::Int64, int(vec![0, 0, 0, 9])),
+                (
+                    "load max",
+                    EvType::Float64,
+                    float(vec![Some(80.0), Some(80.0), Some(80.0), None]),
+                ),
+                ("count", EvType::Int64, int(vec![1, 2, 3, 4])),
+            ],
+        )
+    };
+
+    #[test]
+    fn a_gauge_has_a_bar_on_its_scale() {
+        let text = render(GAUGES, Format::Table);
+        let rows: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            rows.get(..6).unwrap_or_default(),
+            [
+                "╭──────────────╮ ╭──────────────╮",
+                "│ load         │ │ count        │",
+                "│           30 │ │            1 │",
+                "│ ████▌······· │ │              │",
+                "│ 0         80 │ │              │",
+                "╰──────────────╯ ╰──────────────╯",
+            ]
+        );
+        // Beyond the scale, below it, and no scale at all.
+        assert_eq!(rows[9], "│ ████████████ │ │              │");
+        assert_eq!(rows[15], "│ ············ │ │              │");
+        assert_eq!(rows[21], "│ ············ │ │              │");
+        assert_eq!(rows[22], "│ 9          – │ │              │");
+    }
+
+    #[test]
+    fn scales_are_columns_for_programs() {
+        let json = render(GAUGES, Format::Ndjson);
+        assert_eq!(
+            json.lines().next(),
+            Some(r#"{"load":30,"load min":0,"load max":80.0,"count":1}"#)
         );
     }
 }

@@ -211,6 +211,7 @@ mod tests {
             Shape::Numbercard {
                 gauge: false,
                 keys: 0,
+                scales: Vec::new(),
             },
         ];
         for shape in shapes {

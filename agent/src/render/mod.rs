@@ -119,8 +119,18 @@ pub fn sink<'a>(
         Shape::Fdg if is_drawn(format) || format == Format::Json => {
             return Ok(Box::new(graph::Graph::new(out, columns, format, options)?));
         }
-        Shape::Numbercard { keys, .. } if is_drawn(format) => {
-            return Ok(Box::new(cards::Cards::new(out, columns, keys, options)?));
+        Shape::Numbercard {
+            gauge,
+            keys,
+            scales,
+        } if is_drawn(format) => {
+            // Only a gauge draws its scales.
+            let layout = cards::Layout {
+                keys,
+                scales,
+                bars: gauge,
+            };
+            return Ok(Box::new(cards::Cards::new(out, columns, layout, options)?));
         }
         Shape::Text => Mode::Text,
         Shape::Raw => Mode::Raw,

@@ -116,7 +116,7 @@ impl Prepared {
         };
         match function {
             "match" => pattern(0),
-            "regex_match" | "regex_capture" => pattern(1),
+            "regex_match" | "regex_capture" | "regex_capture_all" => pattern(1),
             "packet_field" | "inner_packet_field" => {
                 packet::prepare(constant(1, "layer")?, constant(2, "field")?)
             }

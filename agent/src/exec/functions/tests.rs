@@ -28,6 +28,16 @@ fn values_of_functions() {
     let cases: Vec<(&str, Vec<Value<'static>>, Value<'static>)> = vec![
         ("regex_match", vec![s("abc"), s("")], t.clone()),
         ("regex_capture", vec![s("abc"), s(""), s("n")], s("c")),
+        (
+            "regex_capture_all",
+            vec![s("abcbdaab,b"), s(""), s("n")],
+            s("c, d, ,"),
+        ),
+        (
+            "regex_capture_all",
+            vec![s("b"), s(""), s("n")],
+            Value::Null,
+        ),
         ("match", vec![s(""), s("xyz")], f.clone()),
         ("contains", vec![s("abc"), s("bc")], t.clone()),
         (

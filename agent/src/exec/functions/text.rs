@@ -11,6 +11,7 @@ use super::{Context, Entry, Prepared, lenient, strict};
 pub(super) const FUNCTIONS: &[Entry] = &[
     strict("regex_match", regex_match),
     strict("regex_capture", regex_capture),
+    strict("regex_capture_all", regex_capture_all),
     strict("match", |c, v| regex_match_value(c, v.get(1))),
     strict("contains", |_, v| two(v, contains)),
     lenient("join_text", |_, v| {
@@ -101,6 +102,24 @@ fn regex_capture<'a>(context: &Context, values: &[Value<'a>]) -> Value<'a> {
     found.map_or(Value::Null, |found| {
         Value::string(String::from_utf8_lossy(found.as_bytes()))
     })
+}
+
+/// The texts of a group in all matches, which stand in for an array.
+fn regex_capture_all<'a>(context: &Context, values: &[Value<'a>]) -> Value<'a> {
+    let (Prepared::Pattern(pattern), [value, _, group]) = (&context.prepared, values) else {
+        return Value::Null;
+    };
+    let group = group.text();
+    let bytes = value.bytes();
+    let found: Vec<_> = pattern
+        .captures_iter(&bytes)
+        .filter_map(|captures| captures.name(&group))
+        .map(|found| String::from_utf8_lossy(found.as_bytes()))
+        .collect();
+    if found.is_empty() {
+        return Value::Null;
+    }
+    Value::string(found.join(", "))
 }
 
 /// The bounds of a slice within `length` bytes; negative positions count from the end.

@@ -12,7 +12,7 @@ use super::aggregate::{Grouping, Slot};
 use super::expr::null;
 use super::{Lowered, Lowerer, Merge, named};
 use crate::exec::error::Error;
-use crate::plan::pipeline::{Category, ColumnId, Renderer};
+use crate::plan::pipeline::{Card, Category, ColumnId, Limit, Renderer};
 use crate::shape::Shape;
 use crate::types::{EvType, OutputColumn};
 
@@ -314,26 +314,24 @@ impl Lowerer<'_> {
         answer(plan, exprs, outputs, Shape::Fdg)
     }
 
-    fn numbercard(
-        self,
-        cards: &[(ColumnId, String)],
-        keys: &[ColumnId],
-        gauge: bool,
-    ) -> Result<Lowered, Error> {
+    fn numbercard(self, cards: &[Card], keys: &[ColumnId], gauge: bool) -> Result<Lowered, Error> {
         let mut grouping = Grouping::new();
         let key_slots: Vec<_> = keys
             .iter()
             .map(|id| grouping.group(self.col(*id)))
             .collect();
+        // Each number of a card: its name, and the constant or what merges it.
         let mut values = Vec::new();
-        for (id, _) in cards {
-            let merge = self.merge_of(*id);
-            let slots: Vec<_> = merge
-                .calls()?
-                .into_iter()
-                .map(|e| grouping.call(e))
-                .collect();
-            values.push((merge, slots));
+        for (name, number) in cards.iter().flat_map(numbers) {
+            values.push(match number {
+                Limit::Number(number) => (name, Err(number)),
+                Limit::Column(id) => {
+                    let merge = self.merge_of(id);
+                    let calls = merge.calls()?.into_iter();
+                    let slots: Vec<_> = calls.map(|e| grouping.call(e)).collect();
+                    (name, Ok((merge, slots)))
+                }
+            });
         }
         let (plan, column) = grouping.build(self.plan.clone())?;
         let mut exprs: Vec<Expr> = key_slots.into_iter().map(&column).collect();
@@ -342,21 +340,36 @@ impl Lowerer<'_> {
             .map(|key| key.clone().sort(true, false))
             .collect();
         let mut outputs: Vec<_> = keys.iter().map(|id| self.output(*id)).collect();
-        for ((merge, slots), (_, label)) in values.into_iter().zip(cards) {
-            let state: Vec<_> = slots.into_iter().map(&column).collect();
-            exprs.push(merge.finish(&state)?);
-            outputs.push(OutputColumn {
-                name: label.clone(),
-                ty: merge.ty,
-            });
+        for (name, number) in values {
+            let (expr, ty) = match number {
+                Err(number) => (lit(number), EvType::Float64),
+                Ok((merge, slots)) => {
+                    let state: Vec<_> = slots.into_iter().map(&column).collect();
+                    (merge.finish(&state)?, merge.ty)
+                }
+            };
+            exprs.push(expr);
+            outputs.push(OutputColumn { name, ty });
         }
         let mut plan = LogicalPlanBuilder::new(plan);
         if !order.is_empty() {
             plan = plan.sort(order)?;
         }
-        let keys = keys.len();
-        answer(plan, exprs, outputs, Shape::Numbercard { gauge, keys })
+        let shape = Shape::Numbercard {
+            gauge,
+            keys: keys.len(),
+            scales: cards.iter().map(|card| card.limits.is_some()).collect(),
+        };
+        answer(plan, exprs, outputs, shape)
     }
+}
+
+/// The columns of a card: its number, and its limits.
+fn numbers(card: &Card) -> impl Iterator<Item = (String, Limit)> {
+    let names = ["min", "max"].map(|end| format!("{} {end}", card.label));
+    let limits = card.limits.iter().flatten().cloned();
+    let value = (card.label.clone(), Limit::Column(card.value));
+    [value].into_iter().chain(names.into_iter().zip(limits))
 }
 
 /// The type that holds the values of both.

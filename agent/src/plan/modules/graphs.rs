@@ -1,7 +1,8 @@
 //! stackgraph, fdg, numbercard and gauge: renderers that merge over the whole range.
 
 use super::super::arguments::Args;
-use super::super::pipeline::{ColumnId, Renderer};
+use super::super::filter::parse_integer;
+use super::super::pipeline::{Card, ColumnId, Limit, Renderer};
 use super::super::registry::{ModuleSpec, flag, valued};
 use super::super::report::{Outcome, error, hinted};
 use super::super::scope::{Origin, Scope};
@@ -39,7 +40,7 @@ pub(super) static FDG: ModuleSpec = ModuleSpec {
 const CARD_SYNTAX: &[&str] = &[
     "numbercard EV...",
     "gauge EV...",
-    "numbercard (EV [MIN MAX] [\"LABEL\"])...",
+    "gauge (EV [MIN MAX] [\"LABEL\"])...",
 ];
 
 pub(super) static NUMBERCARD: ModuleSpec = ModuleSpec {
@@ -52,11 +53,11 @@ pub(super) static NUMBERCARD: ModuleSpec = ModuleSpec {
 };
 
 pub(super) static GAUGE: ModuleSpec = ModuleSpec {
-    summary: "single numbers as gauges",
+    summary: "single numbers on a scale from MIN to MAX, which are numbers or values",
     syntax: CARD_SYNTAX,
     reads: "values",
     makes: "nothing",
-    example: "tag=pcap count | gauge count",
+    example: "tag=pcap count | gauge (count 0 1e6 \"packets\")",
     ..ModuleSpec::renderer("gauge", resolve_cards)
 };
 
@@ -130,7 +131,11 @@ fn resolve_cards(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
                 .info(column)
                 .map(|c| c.name.clone())
                 .unwrap_or_default();
-            cards.push((column, label));
+            cards.push(Card {
+                value: column,
+                label,
+                limits: None,
+            });
         }
     }
     if cards.is_empty() {
@@ -158,22 +163,64 @@ fn resolve_cards(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
 }
 
 /// `EV`, `(EV "label")`, `(EV min max)`, `(EV min max "label")`.
-fn read_card(args: &mut Args<'_>, scope: &mut Scope) -> Outcome<(ColumnId, String)> {
+fn read_card(args: &mut Args<'_>, scope: &mut Scope) -> Outcome<Card> {
     let grouped = args.take_punct('(');
     let name = args.word("a value")?;
     let column = scope.lookup(&name);
-    let column = magnitude(scope, column, &name)?;
-    let mut label = name.value;
-    if grouped {
-        let mut words = Vec::new();
-        while let Some(word) = args.take_word() {
-            words.push(word.value);
-        }
-        args.expect_punct(')')?;
-        // Limits colour a gauge in the browser; they do not change the number.
-        if let (1 | 3, Some(last)) = (words.len(), words.pop()) {
-            label = last;
-        }
+    let value = magnitude(scope, column, &name)?;
+    let mut card = Card {
+        value,
+        label: name.value,
+        limits: None,
+    };
+    if !grouped {
+        return Ok(card);
     }
-    Ok((column, label))
+    let mut words = Vec::new();
+    while let Some(word) = args.take_word() {
+        words.push(word);
+    }
+    args.expect_punct(')')?;
+    let (scale, label) = match words.as_slice() {
+        [] => (None, None),
+        [label] => (None, Some(label)),
+        [min, max] => (Some((min, max)), None),
+        [min, max, label] => (Some((min, max)), Some(label)),
+        [_, _, _, surplus, ..] => {
+            return Err(hinted(
+                error(surplus.span, "a number has two limits and a label"),
+                "write (EV MIN MAX \"LABEL\")",
+            ));
+        }
+    };
+    if let Some(label) = label {
+        card.label.clone_from(&label.value);
+    }
+    if let Some((min, max)) = scale {
+        let limits = [limit(scope, min)?, limit(scope, max)?];
+        if let [Limit::Number(low), Limit::Number(high)] = limits
+            && low >= high
+        {
+            return Err(hinted(
+                error(
+                    max.span,
+                    format!("the scale from {} to {} is empty", min.value, max.value),
+                ),
+                "the smaller limit stands first",
+            ));
+        }
+        card.limits = Some(limits);
+    }
+    Ok(card)
+}
+
+/// A limit of a scale: a number, else a value.
+fn limit(scope: &mut Scope, word: &Spanned<String>) -> Outcome<Limit> {
+    let float = word.value.parse::<f64>().ok().filter(|n| n.is_finite());
+    let number = float.or_else(|| parse_integer(&word.value).map(|n| n as f64));
+    if let Some(number) = number {
+        return Ok(Limit::Number(number));
+    }
+    let column = scope.lookup(word);
+    magnitude(scope, column, word).map(Limit::Column)
 }

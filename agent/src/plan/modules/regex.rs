@@ -12,16 +12,19 @@ use crate::types::EvType;
 
 pub(super) static REGEX: ModuleSpec = ModuleSpec {
     summary: "keep entries that match, and make values of the named groups",
-    syntax: &["regex [-e EV] [-v] [-p] \"PATTERN\" [GROUP [OP VALUE] [as NAME]]..."],
+    syntax: &["regex [-e EV] [-v] [-p] [-a] \"PATTERN\" [GROUP [OP VALUE] [as NAME]]..."],
     flags: &[
         valued("-e", "a value", "look in this value instead of DATA"),
         flag("-v", "keep entries that do not match"),
         flag("-p", "let entries through that do not match"),
-        flag("-a", "arrays of all matches (not available yet)"),
+        flag(
+            "-a",
+            "all matches instead of the first: there are no arrays, so the texts of a group are joined by \", \"",
+        ),
         valued(
             "-r",
             "a name",
-            "pattern from a resource (not available yet)",
+            "pattern from a resource (there are no resources yet)",
         ),
     ],
     reads: "DATA or the value named",
@@ -31,10 +34,10 @@ pub(super) static REGEX: ModuleSpec = ModuleSpec {
 };
 
 fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
-    if args.has("-a") || args.value("-r").is_some() {
+    if let Some(resource) = args.value("-r") {
         scope.unavailable(
-            args.name.span,
-            "the flags -a and -r of regex are not available yet",
+            resource.span,
+            "a pattern cannot be read from a resource: there are no resources yet",
         )?;
     }
     let column = source(args, scope);
@@ -54,9 +57,15 @@ fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
     if !args.has("-p") {
         scope.emit(Op::Filter(matched));
     }
+    let function = if args.has("-a") {
+        warn_joined(scope, args);
+        "regex_capture_all"
+    } else {
+        "regex_capture"
+    };
     let capture = |group: &str| {
         Expr::Call(
-            "regex_capture",
+            function,
             vec![value.clone(), text(pattern.value.clone()), text(group)],
             EvType::String,
         )
@@ -79,6 +88,16 @@ fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Says once what stands in for arrays.
+fn warn_joined(scope: &mut Scope, args: &Args<'_>) {
+    scope.hint_once(
+        "regex -a",
+        args.name.span,
+        "regex -a makes one text of all matches of a group, joined by \", \"".to_owned(),
+        "compare with ~ (contains), not with ==",
+    );
 }
 
 fn compile(pattern: &Spanned<String>) -> Outcome<regex::bytes::Regex> {

@@ -17,7 +17,11 @@ pub(super) static TABLE: ModuleSpec = ModuleSpec {
     syntax: &["table [-nt] [EV...]"],
     flags: &[
         flag("-nt", "condense to one row per key over the whole range"),
-        valued("-save", "a name", "save as a resource (not available yet)"),
+        valued(
+            "-save",
+            "a name",
+            "save as a resource (there are no resources yet)",
+        ),
         flag("-csv", "format of -save"),
         valued("-format", "a format", "format of -save"),
         valued("-update", "a key", "merge into the saved resource"),
@@ -33,7 +37,7 @@ fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
     if let Some(name) = args.value("-save") {
         scope.unavailable(
             name.span,
-            "saving a table as a resource is not available yet",
+            "a table cannot be saved as a resource: there are no resources yet",
         )?;
     }
     let names = names(args, &[]);
