@@ -11,6 +11,7 @@
 
 pub mod frame;
 pub mod shape;
+mod spelling;
 pub mod text;
 pub mod types;
 pub mod zone;
@@ -38,9 +39,12 @@ mod tests {
     const MAY_USE: &[(&str, &[&str])] = &[
         ("capfile", &["frame"]),
         ("capture", &[]),
-        ("decode", &["frame", "types"]),
+        ("decode", &["frame", "spelling", "types"]),
         ("lang", &[]),
-        ("plan", &["decode", "lang", "text", "types", "zone"]),
+        (
+            "plan",
+            &["decode", "lang", "spelling", "text", "types", "zone"],
+        ),
         (
             "exec",
             &[

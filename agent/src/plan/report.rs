@@ -1,6 +1,7 @@
 //! Making diagnostics, and guessing what a misspelt name was meant to be.
 
 use crate::lang::diagnostic::{Diagnostic, Span};
+use crate::spelling::distance;
 
 /// What reading something of a stage gives; the error stops the stage, not the query.
 pub(crate) type Outcome<T = ()> = Result<T, Diagnostic>;
@@ -33,28 +34,6 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|&(distance, candidate)| distance <= allowed && distance < candidate.len())
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, candidate)| candidate)
-}
-
-/// Edit distance without regard to case; a swap of neighbours counts as one edit.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.to_lowercase().chars().collect();
-    let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut before = vec![0; b.len() + 1];
-    let mut previous: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let mut best = (previous[j] + usize::from(x != y))
-                .min(previous[j + 1] + 1)
-                .min(row[j] + 1);
-            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
-                best = best.min(before[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut previous, row);
-    }
-    previous.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

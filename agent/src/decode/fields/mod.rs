@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 
 use super::bytes;
 use super::packet::Packet;
+use crate::spelling::distance;
 use crate::types::EvType;
 
 /// A field of a packet.
@@ -114,37 +115,16 @@ pub fn protocols() -> impl Iterator<Item = &'static str> {
 
 /// The name (`proto.Field`) most like one that is no field, if any is like it.
 pub fn nearest(protocol: &str, name: &str) -> Option<String> {
-    let wanted = format!("{protocol}.{name}").to_ascii_lowercase();
+    let wanted = format!("{protocol}.{name}");
     let limit = (wanted.len() / 3).max(2);
     fields()
         .iter()
         .filter(|f| f.tolerated.is_none())
         .map(|f| format!("{}.{}", f.protocol, f.name))
-        .map(|text| (distance(&wanted, &text.to_ascii_lowercase()), text))
+        .map(|text| (distance(&wanted, &text), text))
         .filter(|&(distance, _)| distance <= limit)
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, text)| text)
-}
-
-/// Levenshtein distance of two words, in bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
-            let above = *cell;
-            left = (diagonal + usize::from(x != y))
-                .min(above + 1)
-                .min(left + 1);
-            diagonal = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(a.len())
 }
 
 const fn field(

@@ -3,30 +3,27 @@
 
 use std::collections::HashSet;
 use std::mem::size_of_val;
-use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::array::{Array as _, ArrayRef};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Expr, Signature, Volatility};
+use datafusion::logical_expr::function::AccumulatorArgs;
+use datafusion::logical_expr::{Accumulator, Expr, Signature, Volatility};
 
-/// The function of values of any type (`merge`: of sets); nulls are left out.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(in crate::exec) struct DistinctSet {
-    merge: bool,
-    signature: Signature,
-}
+use super::binary::{self, Kind};
+
+/// Sets of values of any type; nulls are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct DistinctSet;
 
 /// The set of the values.
 pub(in crate::exec) fn set(values: Expr) -> Expr {
-    super::call(DistinctSet::new(false), vec![values])
+    binary::of_values::<DistinctSet>(values)
 }
 
 /// The union of sets.
 pub(in crate::exec) fn merge(sets: Expr) -> Expr {
-    super::call(DistinctSet::new(true), vec![sets])
+    binary::of_partial::<DistinctSet>(sets)
 }
 
 /// Number of values of a set.
@@ -44,45 +41,17 @@ fn values(mut set: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-impl DistinctSet {
-    fn new(merge: bool) -> Self {
-        let signature = if merge {
-            Signature::exact(vec![DataType::Binary], Volatility::Immutable)
-        } else {
-            Signature::any(1, Volatility::Immutable)
-        };
-        Self { merge, signature }
-    }
-}
+impl Kind for DistinctSet {
+    const NAME: &'static str = "distinct_set";
+    const MERGE_NAME: &'static str = "merge_distinct_set";
 
-impl AggregateUDFImpl for DistinctSet {
-    fn name(&self) -> &str {
-        if self.merge {
-            "merge_distinct_set"
-        } else {
-            "distinct_set"
-        }
+    fn takes() -> Signature {
+        Signature::any(1, Volatility::Immutable)
     }
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Binary)
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(vec![Arc::new(Field::new(
-            args.name,
-            DataType::Binary,
-            true,
-        ))])
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+    fn accumulator(merge: bool, args: &AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let converter = match args.expr_fields {
-            [field] if !self.merge => Some(RowConverter::new(vec![SortField::new(
+            [field] if !merge => Some(RowConverter::new(vec![SortField::new(
                 field.data_type().clone(),
             )])?),
             _ => None,
@@ -128,10 +97,7 @@ impl Accumulator for Set {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let states = states
-            .first()
-            .and_then(|array| array.as_binary_opt::<i32>());
-        let states = states.ok_or_else(|| exec_datafusion_err!("a distinct set is bytes"))?;
+        let states = binary::argument::<DistinctSet>(states)?;
         for set in states.iter().flatten() {
             for value in values(set) {
                 self.insert(value);

@@ -2,67 +2,40 @@
 //! entropy.
 
 use std::mem::size_of_val;
-use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Expr, Signature, Volatility};
+use datafusion::arrow::array::ArrayRef;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::function::AccumulatorArgs;
+use datafusion::logical_expr::{Accumulator, Expr, Signature};
 
-/// The function of Binary values (`merge`: of histograms).
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(in crate::exec) struct ByteHistogram {
-    merge: bool,
-    signature: Signature,
-}
+use super::binary::{self, Kind};
+
+/// Histograms of the bytes of Binary values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ByteHistogram;
 
 /// The histogram of all bytes of the values.
 pub(in crate::exec) fn histogram(bytes: Expr) -> Expr {
-    super::call(ByteHistogram::new(false), vec![bytes])
+    binary::of_values::<ByteHistogram>(bytes)
 }
 
 /// The sum of histograms.
 pub(in crate::exec) fn merge(histograms: Expr) -> Expr {
-    super::call(ByteHistogram::new(true), vec![histograms])
+    binary::of_partial::<ByteHistogram>(histograms)
 }
 
-impl ByteHistogram {
-    fn new(merge: bool) -> Self {
-        let signature = Signature::exact(vec![DataType::Binary], Volatility::Immutable);
-        Self { merge, signature }
-    }
-}
+impl Kind for ByteHistogram {
+    const NAME: &'static str = "byte_histogram";
+    const MERGE_NAME: &'static str = "merge_byte_histogram";
 
-impl AggregateUDFImpl for ByteHistogram {
-    fn name(&self) -> &str {
-        if self.merge {
-            "merge_byte_histogram"
-        } else {
-            "byte_histogram"
-        }
+    fn takes() -> Signature {
+        binary::bytes()
     }
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Binary)
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(vec![Arc::new(Field::new(
-            args.name,
-            DataType::Binary,
-            true,
-        ))])
-    }
-
-    fn accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+    fn accumulator(merge: bool, _args: &AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         Ok(Box::new(Counts {
             counts: Box::new([0; 256]),
-            merge: self.merge,
+            merge,
         }))
     }
 }
@@ -106,10 +79,7 @@ impl Accumulator for Counts {
         if self.merge {
             return self.merge_batch(values);
         }
-        let values = values
-            .first()
-            .and_then(|array| array.as_binary_opt::<i32>());
-        let values = values.ok_or_else(|| exec_datafusion_err!("byte_histogram takes bytes"))?;
+        let values = binary::argument::<ByteHistogram>(values)?;
         for byte in values.iter().flatten().flatten() {
             if let Some(count) = self.counts.get_mut(usize::from(*byte)) {
                 *count += 1;
@@ -119,10 +89,7 @@ impl Accumulator for Counts {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let states = states
-            .first()
-            .and_then(|array| array.as_binary_opt::<i32>());
-        let states = states.ok_or_else(|| exec_datafusion_err!("a byte histogram is bytes"))?;
+        let states = binary::argument::<ByteHistogram>(states)?;
         for histogram in states.iter().flatten() {
             self.add(histogram);
         }

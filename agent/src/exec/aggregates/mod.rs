@@ -1,6 +1,7 @@
 //! The aggregate functions that the engine does not have: those whose partial results are kept
 //! and merged again.
 
+mod binary;
 pub(super) mod distinct;
 pub(super) mod histogram;
 pub(super) mod moments;
