@@ -12,7 +12,7 @@ use super::{is_here, links, packets};
 const NOT_IN_TSHARK: u16 = 166;
 
 /// A capture of these frames.
-fn write(path: &Path, link: u16, frames: &[Vec<u8>]) {
+pub(super) fn write(path: &Path, link: u16, frames: &[Vec<u8>]) {
     let mut bytes = vec![
         0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0,
     ];

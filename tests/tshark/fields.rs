@@ -13,12 +13,12 @@ use crate::support::capture_sets;
 
 /// A field of ours, the layer and the fields of tshark that say the same (the first that is
 /// there), and how many of tshark's units make one of ours.
-type Row = (&'static str, &'static str, &'static str, u64);
+pub(super) type Row = (&'static str, &'static str, &'static str, u64);
 
 /// Tags of 802.1Q and of 802.1ad.
-const VLAN: &str = "vlan|ieee8021ad";
+pub(super) const VLAN: &str = "vlan|ieee8021ad";
 
-const FIELDS: &[Row] = &[
+pub(super) const FIELDS: &[Row] = &[
     ("frame.Len", "", "frame.len", 1),
     ("frame.CapLen", "", "frame.cap_len", 1),
     ("eth.SrcMAC", "eth", "eth.src", 1),
@@ -120,7 +120,7 @@ const FIELDS: &[Row] = &[
 ];
 
 /// The fields of the rows.
-static SPECS: LazyLock<Vec<FieldSpec>> =
+pub(super) static SPECS: LazyLock<Vec<FieldSpec>> =
     LazyLock::new(|| FIELDS.iter().map(|row| field(row.0)).collect());
 
 /// A difference that stays, and why: whether a field of ours, with its value, is such a one.
@@ -287,7 +287,8 @@ pub(super) fn compare(file: &Path) -> Comparison {
     found
 }
 
-fn files() -> Vec<PathBuf> {
+/// The captures of all sets.
+pub(super) fn files() -> Vec<PathBuf> {
     let mut files = Vec::new();
     for set in capture_sets() {
         let manifest = fs::read_to_string(set.join("MANIFEST.tsv")).unwrap();

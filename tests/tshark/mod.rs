@@ -3,6 +3,7 @@
 
 mod crafted;
 mod fields;
+mod inner;
 mod links;
 mod packets;
 

@@ -22,7 +22,7 @@ impl Packet {
 
 pub(crate) const IPV4: u16 = 0x0800;
 pub(crate) const IPV6: u16 = 0x86dd;
-const ARP: u16 = 0x0806;
+pub(crate) const ARP: u16 = 0x0806;
 
 /// Protocol numbers and headers of the transports.
 fn transports() -> Vec<(u8, Vec<u8>)> {
@@ -48,7 +48,7 @@ fn with_icmp(mut transports: Vec<(u8, Vec<u8>)>, protocol: u8, kind: u8) -> Vec<
     transports
 }
 
-fn ipv4(options: &[u8], fragment: u16, protocol: u8, body: &[u8]) -> Packet {
+pub(crate) fn ipv4(options: &[u8], fragment: u16, protocol: u8, body: &[u8]) -> Packet {
     let words = 5 + options.len() / 4;
     let total = u16::try_from(words * 4 + body.len()).unwrap();
     let mut bytes = vec![0x40 | u8::try_from(words).unwrap(), 0x28];
@@ -62,7 +62,7 @@ fn ipv4(options: &[u8], fragment: u16, protocol: u8, body: &[u8]) -> Packet {
 }
 
 /// IPv6 with extension headers, each its number and its bytes, of which the first is filled in.
-fn ipv6(extensions: &[(u8, &[u8])], protocol: u8, body: &[u8]) -> Packet {
+pub(crate) fn ipv6(extensions: &[(u8, &[u8])], protocol: u8, body: &[u8]) -> Packet {
     let numbers = extensions.iter().map(|extension| extension.0);
     let mut numbers = numbers.chain([protocol]);
     let mut rest = Vec::new();
