@@ -13,6 +13,7 @@ mod condense;
 mod fields;
 mod filter;
 mod modules;
+mod networks;
 mod prune;
 mod report;
 mod resolve;

@@ -18,6 +18,8 @@ fn planned(text: &str) -> String {
         Some(Ok(pipeline)) => {
             validate(&pipeline);
             out.push_str(&explain(&pipeline));
+            let dropping = pipeline.ops.iter().filter(|op| op.drops()).count();
+            assert_eq!(pipeline.dropped_by.len(), dropping, "{text}");
             diagnostics.extend(pipeline.warnings);
         }
         Some(Err(problems)) => diagnostics.extend(problems),

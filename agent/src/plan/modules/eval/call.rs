@@ -1,7 +1,7 @@
 //! Functions and casts of eval.
 
-use super::super::super::filter::parse_networks;
 use super::super::super::functions::{self, FunctionSpec, ResultType};
+use super::super::super::networks::parse_networks;
 use super::super::super::pipeline::{Expr, Literal};
 use super::super::super::report::{Outcome, error, hinted, nearest};
 use super::expression::{number, text_of, truth};

@@ -1,7 +1,8 @@
 //! Comparisons of eval: operands are brought to one type first.
 
 use super::super::super::arguments::op_text;
-use super::super::super::filter::{comparison, parse_mac, parse_networks};
+use super::super::super::filter::{comparison, parse_mac};
+use super::super::super::networks::parse_networks;
 use super::super::super::pipeline::{Comparison, Expr, Literal};
 use super::super::super::report::{Outcome, error, hinted};
 use super::expression::{number, text_of};
