@@ -12,8 +12,8 @@ pub const INTERFACE_ENTRIES: u32 = 4096;
 /// Rings of one kind; packets of a CPU always go to the same one.
 pub const MAX_SHARDS: u32 = 64;
 
-/// The longest snap length, in bytes: a packet that IPv4 can describe, with its link header.
-pub const MAX_SNAPLEN: u32 = 65_536;
+/// The longest snap length, in bytes: `bpf_xdp_load_bytes` copies no more at once.
+pub const MAX_SNAPLEN: u32 = 65_535;
 
 /// Names of maps and read-only values in the object.
 pub mod names {

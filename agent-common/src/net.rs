@@ -41,14 +41,8 @@ pub const PROTOCOL_FRAGMENT: u8 = 44;
 pub const PROTOCOL_DESTINATION_OPTIONS: u8 = 60;
 /// SCTP (RFC 9260).
 pub const PROTOCOL_SCTP: u8 = 132;
-/// IPv6 mobility header (RFC 6275).
-pub const PROTOCOL_MOBILITY: u8 = 135;
 /// UDP-Lite (RFC 3828).
 pub const PROTOCOL_UDP_LITE: u8 = 136;
-/// Host Identity Protocol (RFC 7401).
-pub const PROTOCOL_HIP: u8 = 139;
-/// Shim6 (RFC 5533).
-pub const PROTOCOL_SHIM6: u8 = 140;
 
 /// Whether the protocol's header starts with a source and a destination port of 16 bits each.
 #[inline(always)]
@@ -61,21 +55,16 @@ pub const fn has_ports(protocol: u8) -> bool {
 }
 
 /// Whether this IPv6 next header is an extension with its length, in units of 8 bytes
-/// beyond the first 8, in its second byte (RFC 6564 makes that the rule for new ones).
+/// beyond the first 8, in its second byte.
 ///
-/// The fragment header has a fixed length; the authentication header counts as the end
-/// of the walk, as in the user-space decoder.
+/// The fragment header has a fixed length; all others, such as authentication and mobility,
+/// count as the end of the walk, as in the user-space decoder.
 #[inline(always)]
 #[must_use]
 pub const fn is_ipv6_extension(next_header: u8) -> bool {
     matches!(
         next_header,
-        PROTOCOL_HOP_BY_HOP
-            | PROTOCOL_ROUTING
-            | PROTOCOL_DESTINATION_OPTIONS
-            | PROTOCOL_MOBILITY
-            | PROTOCOL_HIP
-            | PROTOCOL_SHIM6
+        PROTOCOL_HOP_BY_HOP | PROTOCOL_ROUTING | PROTOCOL_DESTINATION_OPTIONS
     )
 }
 

@@ -57,6 +57,17 @@ fn ipv4(packet: &Packet, offset: usize, event: &mut TupleEvent) -> Walk {
     if first >> 4 != 4 || header_bytes < IPV4_HEADER_BYTES {
         return Err(Stop::NotIp);
     }
+    // A total length of zero is that of a frame which the card is still to cut up
+    // (segmentation offload, BIG TCP): then the frame's end is the packet's.
+    let total = usize::from(header.u16::<2>());
+    if total != 0 && total < header_bytes {
+        return Err(Stop::NotIp);
+    }
+    let available = if total == 0 {
+        usize::MAX
+    } else {
+        total - header_bytes
+    };
     event.source = mapped(header.raw_u32::<12>());
     event.destination = mapped(header.raw_u32::<16>());
     let protocol = header.u8::<9>();
@@ -66,14 +77,6 @@ fn ipv4(packet: &Packet, offset: usize, event: &mut TupleEvent) -> Walk {
         event.mark(marks::FRAGMENT);
         return Err(Stop::Fragment);
     }
-    // A total length of zero is that of a frame which the card is still to cut up
-    // (segmentation offload, BIG TCP): then the frame's end is the packet's.
-    let total = usize::from(header.u16::<2>());
-    let available = if total == 0 {
-        usize::MAX
-    } else {
-        total.saturating_sub(header_bytes)
-    };
     ports(packet, protocol, offset + header_bytes, available, event)
 }
 
@@ -178,6 +181,9 @@ fn ports(
     event.destination_port = header.u16::<2>();
     event.mark(marks::PORTS);
     if protocol == PROTOCOL_TCP {
+        if available < 14 {
+            return Err(Stop::TooShort);
+        }
         let flags = packet.header::<2>(offset + 12).ok_or(Stop::TooShort)?;
         event.tcp_flags = flags.u8::<1>();
     }

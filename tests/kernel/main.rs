@@ -5,9 +5,15 @@
 //! makes that a failure.
 #![expect(clippy::unwrap_used, reason = "a panic is a test's failure")]
 
+mod attach;
 mod baseline;
 mod captures;
 mod counters;
+mod decoded;
+mod frames;
+mod namespace;
+mod process;
+mod replay;
 mod speed;
 mod support;
 mod wire;

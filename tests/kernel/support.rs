@@ -136,7 +136,8 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-fn test_name() -> String {
+/// The test that this thread runs.
+pub(crate) fn test_name() -> String {
     std::thread::current()
         .name()
         .unwrap_or("a kernel test")

@@ -1,18 +1,15 @@
 //! Real traffic over a veth pair, in a network namespace of its own.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use agent_common::TupleEvent;
 use agent_common::event::marks;
 use agent_common::net::{PROTOCOL_TCP, PROTOCOL_UDP, map_ipv4};
-use flowsift::capture::{Interface, Mode};
+use flowsift::capture::Mode;
 
-use crate::support::{ALL, Kernel, ROOMY, skip};
-
-/// Set in the process that is alone in its namespace.
-const INSIDE: &str = "FLOWSIFT_INSIDE_NAMESPACE";
+use crate::namespace::{has_xdp, inside, interface, ip, veth};
+use crate::support::{ALL, Kernel, ROOMY};
 
 const HERE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 /// Nobody's address: what is sent there leaves through the veth and is not answered.
@@ -25,8 +22,8 @@ const MTU: u32 = 9000;
 
 #[test]
 fn frames_on_a_veth_become_records() {
-    if std::env::var_os(INSIDE).is_none() {
-        return repeat_in_namespace("wire::frames_on_a_veth_become_records");
+    if !inside() {
+        return;
     }
     let mut kernel = Kernel::load(ROOMY).expect("the outer process could load it");
     set_up_veth();
@@ -55,10 +52,7 @@ fn frames_on_a_veth_become_records() {
     );
     assert!(counters.seen >= records, "{counters:?}, {records} records");
     drop(attachment);
-    assert!(
-        !ip_output(&["-o", "link", "show", "fs0"]).contains("xdp"),
-        "detached on drop"
-    );
+    assert!(!has_xdp("fs0"), "detached on drop");
 }
 
 /// Local ports of the sockets that sent.
@@ -161,70 +155,14 @@ fn check_segment_and_ipv6(events: &[TupleEvent], ports: Ports) {
     assert_eq!((v6.protocol, v6.wire_len), (PROTOCOL_UDP, 14 + 40 + 8 + 5));
 }
 
-/// Runs one test of this binary again, alone in a new network namespace that ends with it.
-fn repeat_in_namespace(test: &str) {
-    if Kernel::load(ROOMY).is_none() {
-        return;
-    }
-    for tool in ["unshare", "ip"] {
-        if Command::new(tool).arg("--help").output().is_err() {
-            return skip(&format!("{tool} is not installed"));
-        }
-    }
-    let output = Command::new("unshare")
-        .arg("--net")
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert!(
-        output.status.success() && stdout.contains("1 passed"),
-        "{stdout}\n{stderr}"
-    );
-}
-
 fn set_up_veth() {
-    let mtu = MTU.to_string();
-    ip(&[
-        "link", "add", "fs0", "mtu", &mtu, "type", "veth", "peer", "name", "fs1", "mtu", &mtu,
-    ]);
-    ip(&["link", "set", "fs0", "up"]);
-    ip(&["link", "set", "fs1", "up"]);
-    ip(&["address", "add", "10.9.0.1/24", "dev", "fs1"]);
-    ip(&["address", "add", "fd09::1/64", "dev", "fs1", "nodad"]);
+    veth("fs0", "fs1", MTU);
+    std::fs::write("/proc/sys/net/ipv6/conf/fs1/disable_ipv6", "0").unwrap();
+    ip("address add 10.9.0.1/24 dev fs1");
+    ip("address add fd09::1/64 dev fs1 nodad");
     for there in ["10.9.0.2", "fd09::2"] {
-        ip(&[
-            "neighbour",
-            "add",
-            there,
-            "lladdr",
-            "02:00:00:00:00:02",
-            "dev",
-            "fs1",
-            "nud",
-            "permanent",
-        ]);
+        ip(&format!(
+            "neighbour add {there} lladdr 02:00:00:00:00:02 dev fs1 nud permanent"
+        ));
     }
-}
-
-fn interface(name: &str) -> Interface {
-    let listed = flowsift::capture::list().unwrap();
-    listed.into_iter().find(|it| it.name == name).unwrap()
-}
-
-fn ip(args: &[&str]) {
-    ip_output(args);
-}
-
-fn ip_output(args: &[&str]) -> String {
-    let output = Command::new("ip").args(args).output().unwrap();
-    assert!(
-        output.status.success(),
-        "ip {args:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
 }

@@ -19,7 +19,7 @@ use super::program::{Interfaces, Program, Value};
 pub struct InterfaceConfig {
     /// Its number in records and counters, 0 to 63; no two interfaces can have the same.
     pub slot: u32,
-    /// Bytes kept of each packet; no more than 65,536, which is also what zero stands for.
+    /// Bytes kept of each packet; no more than 65,535, which is also what zero stands for.
     pub snaplen: u32,
     /// Packet records: the first `snaplen` bytes of each packet, and its tuple.
     pub packets: bool,
@@ -462,7 +462,7 @@ mod tests {
             joined: true,
         };
         let Value(value) = config.value(9);
-        assert_eq!((value.slot, value.snaplen, value.interface), (3, 65_536, 9));
+        assert_eq!((value.slot, value.snaplen, value.interface), (3, 65_535, 9));
         assert_eq!(value.flags, wants::PACKETS, "joined needs both");
         let both = InterfaceConfig {
             tuples: true,
@@ -471,6 +471,6 @@ mod tests {
         };
         let Value(value) = both.value(9);
         assert_eq!(value.flags, wants::TUPLES | wants::PACKETS | wants::JOINED);
-        assert_eq!(value.snaplen, 65_536);
+        assert_eq!(value.snaplen, 65_535);
     }
 }
