@@ -23,7 +23,7 @@ pub mod decode;
 pub mod lang;
 pub mod plan;
 
-#[cfg(feature = "engine")]
+#[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "engine")]
 pub mod exec;

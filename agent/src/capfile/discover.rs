@@ -115,7 +115,7 @@ fn discover_folder(folder: &Path, inputs: &mut Vec<Input>) -> Result<(), Error> 
 /// The file, if it is a capture.
 fn capture_at(path: PathBuf) -> Result<Option<Input>, Error> {
     let name = path.display().to_string();
-    let store = Arc::new(Store::Path(path.clone()));
+    let store = Arc::new(Store::path(path.clone()));
     let size = fs::metadata(&path)
         .map_err(|e| Error::io("open", &name, e))?
         .len();

@@ -1,6 +1,6 @@
 //! Inputs: files and spooled pipes, whole or in parts.
 
-use std::{ops::Range, path::PathBuf, sync::Arc};
+use std::{fs::File, ops::Range, path::PathBuf, sync::Arc};
 
 use super::{Error, FrameReader, reader::Format, source::Store, split};
 
@@ -10,14 +10,17 @@ pub struct Input {
     name: Arc<str>,
     store: Arc<Store>,
     size: u64,
+    interface: Arc<str>,
 }
 
 impl Input {
-    pub(super) fn from_path(path: PathBuf, size: u64) -> Self {
+    /// A file of this size.
+    pub fn from_path(path: PathBuf, size: u64) -> Self {
         Self {
             name: path.to_string_lossy().into(),
-            store: Arc::new(Store::Path(path)),
+            store: Arc::new(Store::path(path)),
             size,
+            interface: Arc::default(),
         }
     }
 
@@ -26,13 +29,26 @@ impl Input {
             name: name.into(),
             store: Arc::new(store),
             size,
+            interface: Arc::default(),
         }
     }
 
     /// An input that is in memory.
     pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Self {
         let size = bytes.len() as u64;
-        Self::from_store(name, Store::Memory(bytes), size)
+        Self::from_store(name, Store::memory(bytes), size)
+    }
+
+    /// The first `size` bytes of an open file, under whatever name it goes by now.
+    pub fn from_file(name: &str, file: File, size: u64) -> Self {
+        Self::from_store(name, Store::open(file, size), size)
+    }
+
+    /// The interface of the frames of a file that names none (every pcap).
+    #[must_use]
+    pub fn with_interface(mut self, interface: &str) -> Self {
+        self.interface = interface.into();
+        self
     }
 
     /// Name for messages: the path as given, or `standard input`.
@@ -47,7 +63,7 @@ impl Input {
 
     /// Reads the whole input.
     pub fn open(&self) -> Result<FrameReader, Error> {
-        FrameReader::open(&self.store, &self.name)
+        Ok(FrameReader::open(&self.store, &self.name)?.with_interface(&self.interface))
     }
 
     /// Divides the input into at most `parts` parts of about the same size, whose frames one
@@ -103,9 +119,10 @@ impl Part {
     /// Reads the part.
     pub fn open(&self) -> Result<FrameReader, Error> {
         let (store, name) = (&self.input.store, &self.input.name);
-        match &self.format {
+        let reader = match &self.format {
             None => FrameReader::open(store, name),
             Some(format) => FrameReader::open_part(store, name, self.range.clone(), format),
-        }
+        };
+        Ok(reader?.with_interface(&self.input.interface))
     }
 }

@@ -114,6 +114,8 @@ pub struct FrameReader {
     read: Arc<AtomicU64>,
     /// What [`Format::changes`] must be where the next part starts.
     expected_changes: Option<u64>,
+    /// Of frames whose file names none.
+    interface: Arc<str>,
     done: bool,
     boundary_missed: bool,
 }
@@ -143,6 +145,7 @@ impl FrameReader {
             damage: Damage::new(Arc::clone(name)),
             read,
             expected_changes: Some(start.changes()),
+            interface: Arc::default(),
             done: false,
             boundary_missed: false,
         })
@@ -169,9 +172,16 @@ impl FrameReader {
             damage,
             read,
             expected_changes,
+            interface: Arc::default(),
             done: false,
             boundary_missed: false,
         })
+    }
+
+    /// Gives the frames of a file that names no interface this one.
+    pub(super) fn with_interface(mut self, interface: &Arc<str>) -> Self {
+        self.interface = Arc::clone(interface);
+        self
     }
 
     /// The next frame, borrowed until the next call; `None` at the end, and then for ever.
@@ -190,7 +200,7 @@ impl FrameReader {
         };
         let interface = match (&self.format, record.interface) {
             (Format::Pcapng(pcapng), Some(index)) => pcapng.interface_name(index),
-            _ => "",
+            _ => &self.interface,
         };
         Some(Frame {
             time_ns: record.time_ns,

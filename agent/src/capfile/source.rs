@@ -18,16 +18,42 @@ const SPOOL_MEMORY: u64 = 64 << 20;
 
 /// The stored bytes of an input, readable from any place, by any number of readers.
 #[derive(Debug)]
-pub(super) enum Store {
+pub(super) struct Store {
+    place: Place,
+    /// Nothing behind this offset is read: a file that is being written may end there in the
+    /// middle of a record.
+    end: u64,
+}
+
+#[derive(Debug)]
+enum Place {
     /// A file, opened by each reader.
     Path(PathBuf),
     /// Bytes in memory.
     Memory(Vec<u8>),
-    /// An unlinked temporary file.
-    Temporary(File),
+    /// A file that is open: unlinked, or one that may be renamed while it is read.
+    Open(File),
 }
 
 impl Store {
+    /// A file, opened by each reader.
+    pub(super) fn path(path: PathBuf) -> Self {
+        let (place, end) = (Place::Path(path), u64::MAX);
+        Self { place, end }
+    }
+
+    /// Bytes in memory.
+    pub(super) fn memory(bytes: Vec<u8>) -> Self {
+        let (place, end) = (Place::Memory(bytes), u64::MAX);
+        Self { place, end }
+    }
+
+    /// An open file, up to an offset.
+    pub(super) fn open(file: File, end: u64) -> Self {
+        let place = Place::Open(file);
+        Self { place, end }
+    }
+
     /// Takes in all of a pipe, so that it can be read more than once.
     pub(super) fn spool(pipe: &mut dyn Read) -> io::Result<(Self, u64)> {
         Self::spool_above(pipe, SPOOL_MEMORY)
@@ -37,13 +63,13 @@ impl Store {
         let mut start = Vec::new();
         let size = pipe.take(memory).read_to_end(&mut start)? as u64;
         if size < memory {
-            return Ok((Self::Memory(start), size));
+            return Ok((Self::memory(start), size));
         }
         let mut file = tempfile::tempfile()?;
         file.write_all(&start)?;
         drop(start);
         let size = size + io::copy(pipe, &mut file)?;
-        Ok((Self::Temporary(file), size))
+        Ok((Self::open(file, u64::MAX), size))
     }
 }
 
@@ -60,9 +86,9 @@ pub(super) struct StoreReader {
 
 impl StoreReader {
     pub(super) fn open(store: &Arc<Store>, at: u64, soft_end: u64) -> io::Result<Self> {
-        let file = match &**store {
-            Store::Path(path) => Some(File::open(path)?),
-            Store::Memory(_) | Store::Temporary(_) => None,
+        let file = match &store.place {
+            Place::Path(path) => Some(File::open(path)?),
+            Place::Memory(_) | Place::Open(_) => None,
         };
         Ok(Self {
             store: Arc::clone(store),
@@ -86,14 +112,16 @@ impl Read for StoreReader {
             Ok(n) if n > 0 => n.min(buf.len()),
             _ => buf.len(),
         };
+        let to_end = usize::try_from(self.store.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let wanted = wanted.min(to_end);
         let buf = buf.get_mut(..wanted).unwrap_or_default();
-        let n = match (&self.file, &*self.store) {
-            (Some(file), _) | (None, Store::Temporary(file)) => file.read_at(buf, self.at)?,
-            (None, Store::Memory(bytes)) => {
+        let n = match (&self.file, &self.store.place) {
+            (Some(file), _) | (None, Place::Open(file)) => file.read_at(buf, self.at)?,
+            (None, Place::Memory(bytes)) => {
                 let at = usize::try_from(self.at).unwrap_or(usize::MAX);
                 bytes.get(at..).unwrap_or_default().read(buf)?
             }
-            (None, Store::Path(_)) => 0,
+            (None, Place::Path(_)) => 0,
         };
         self.at += n as u64;
         self.read.fetch_add(n as u64, Ordering::Relaxed);
@@ -111,7 +139,7 @@ mod tests {
         for memory in [1, 4_000, 40_000, 40_001, 1 << 20] {
             let (store, size) = Store::spool_above(&mut bytes.as_slice(), memory).unwrap();
             assert_eq!(size, 40_000);
-            assert_eq!(matches!(store, Store::Memory(_)), memory > 40_000);
+            assert_eq!(matches!(store.place, Place::Memory(_)), memory > 40_000);
             let mut read = Vec::new();
             let mut reader = StoreReader::open(&Arc::new(store), 100, 5_000).unwrap();
             reader.read_to_end(&mut read).unwrap();

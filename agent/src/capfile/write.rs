@@ -149,8 +149,8 @@ impl<W: Write> PcapWriter<W> {
 
 fn reread(spool: SpooledTempFile) -> Result<super::FrameReader, Error> {
     let store = match spool.into_inner() {
-        SpooledData::InMemory(bytes) => Store::Memory(bytes.into_inner()),
-        SpooledData::OnDisk(file) => Store::Temporary(file),
+        SpooledData::InMemory(bytes) => Store::memory(bytes.into_inner()),
+        SpooledData::OnDisk(file) => Store::open(file, u64::MAX),
     };
     Input::from_store("the frames written so far", store, 0).open()
 }

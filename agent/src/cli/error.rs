@@ -3,11 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
+#[cfg(feature = "engine")]
 use crate::render::Error as RenderError;
 
 /// Why the program did not answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
+    #[cfg(feature = "engine")]
     /// The query is wrong; the text is the rendered diagnostics.
     #[error("{0}")]
     Query(String),
@@ -29,37 +31,42 @@ pub(super) enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// What a command prints could not be written.
+    #[error("error: cannot write the answer: {0}")]
+    Output(#[from] io::Error),
     /// The input cannot be read at all.
     #[error("error: {0}")]
     Input(#[from] crate::capfile::Error),
+    #[cfg(feature = "engine")]
     /// The query failed while running.
     #[error("error: {0}")]
     Run(#[from] crate::exec::Error),
+    #[cfg(feature = "engine")]
     /// The answer could not be written.
     #[error("error: {0}")]
     Render(#[from] RenderError),
+    #[cfg(feature = "engine")]
     /// The runtime could not be started.
     #[error("error: cannot start threads: {0}")]
     Runtime(io::Error),
+    #[cfg(feature = "engine")]
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
-}
-
-/// Of what a command prints.
-impl From<io::Error> for Error {
-    fn from(source: io::Error) -> Self {
-        Self::Render(RenderError::from(source))
-    }
 }
 
 impl Error {
     /// The exit code (an interface: README, "Exit codes").
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Query(_) | Self::Usage { .. } => 2,
+            Self::Usage { .. } => 2,
+            #[cfg(feature = "engine")]
+            Self::Query(_) => 2,
+            #[cfg(feature = "engine")]
             Self::Render(RenderError::Unsupported { .. } | RenderError::UnknownFormat { .. }) => 2,
+            #[cfg(feature = "engine")]
             Self::Run(crate::exec::Error::Query(_)) => 2,
+            #[cfg(feature = "engine")]
             // As a shell reports a process ended by SIGINT.
             Self::Interrupted => 130,
             _ => 1,
@@ -70,6 +77,7 @@ impl Error {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::Input(error) => error.hint().map(str::to_owned),
+            #[cfg(feature = "engine")]
             Self::Render(error) => error.hint(),
             _ => None,
         }
@@ -77,6 +85,11 @@ impl Error {
 
     /// Whether the reader of the output went away, which is no error.
     pub(super) fn is_broken_pipe(&self) -> bool {
-        matches!(self, Self::Render(error) if error.is_broken_pipe())
+        match self {
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            #[cfg(feature = "engine")]
+            Self::Render(error) => error.is_broken_pipe(),
+            _ => false,
+        }
     }
 }

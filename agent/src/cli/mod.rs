@@ -3,11 +3,17 @@
 mod args;
 mod empty;
 mod error;
+#[cfg(feature = "engine")]
 mod parse;
+#[cfg(feature = "engine")]
 mod progress;
+#[cfg(feature = "engine")]
 mod query;
+#[cfg(feature = "engine")]
 mod query_text;
+#[cfg(feature = "engine")]
 mod reference;
+#[cfg(feature = "engine")]
 mod terminal;
 
 use std::io::{self, Write as _};
@@ -38,12 +44,16 @@ pub fn main() -> ExitCode {
 fn run(command: &Command) -> Result<u8, Error> {
     let mut out = io::stdout().lock();
     match command {
+        #[cfg(feature = "engine")]
         Command::Query(args) => {
             drop(out);
             return query::run(args);
         }
+        #[cfg(feature = "engine")]
         Command::Parse(args) => return parse::run(args, &mut out),
+        #[cfg(feature = "engine")]
         Command::Fields(args) => reference::fields(args, &mut out)?,
+        #[cfg(feature = "engine")]
         Command::Modules(args) => reference::modules(args, &mut out)?,
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "flowsift", &mut out);

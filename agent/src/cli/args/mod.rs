@@ -1,0 +1,55 @@
+//! What the user typed: the command line as clap reads it; doc comments are the manual.
+
+#[cfg(feature = "engine")]
+mod query;
+mod units;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+#[cfg(feature = "engine")]
+pub(super) use query::*;
+
+/// Finds in stored packets what nobody knew to look for: capture files in, answers out.
+///
+/// Results go to standard output, everything else to standard error. Exit codes: 0 answered,
+/// 1 could not run, 2 the command line or the query is wrong, 3 answered but some input was damaged
+/// and --strict was given.
+#[derive(Debug, Parser)]
+#[command(name = "flowsift", version, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    #[cfg(feature = "engine")]
+    /// Run a query over capture files
+    Query(Box<QueryArgs>),
+    #[cfg(feature = "engine")]
+    /// Show the resolved pipeline of a query, its columns and warnings, without running it
+    Parse(ParseArgs),
+    #[cfg(feature = "engine")]
+    /// List the packet fields that a query can name
+    Fields(FieldsArgs),
+    #[cfg(feature = "engine")]
+    /// List the modules of the language, or explain one
+    Modules(ModulesArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell to complete for
+        shell: Shell,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

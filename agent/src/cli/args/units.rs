@@ -1,0 +1,63 @@
+//! Sizes and durations on the command line: `64MiB`, `100MB`; `90s`, `10m`.
+
+#[cfg(feature = "capture")]
+use std::time::Duration;
+
+#[cfg(feature = "capture")]
+use crate::lang::time::parse_duration_ns;
+
+/// A length of time above zero.
+#[cfg(feature = "capture")]
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let ns = parse_duration_ns(text).map_err(|error| error.to_string())?;
+    match u64::try_from(ns) {
+        Ok(ns) if ns > 0 => Ok(Duration::from_nanos(ns)),
+        _ => Err("more than no time is needed".to_owned()),
+    }
+}
+
+/// Bytes from `64MiB`, `64M`, `100MB`, `1GiB` or a plain number.
+pub(super) fn parse_size(text: &str) -> Result<usize, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: usize = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => {
+            return Err(format!(
+                "unknown unit '{unit}'; use KiB, MiB, GiB, KB, MB or GB"
+            ));
+        }
+    };
+    let number: usize = number
+        .parse()
+        .map_err(|_| "expected a size such as 512MiB".to_owned())?;
+    match number.checked_mul(factor) {
+        Some(bytes) if bytes >= 1 << 20 => Ok(bytes),
+        Some(_) => Err("at least 1MiB is needed".to_owned()),
+        None => Err("too large".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("64MiB"), Ok(64 << 20));
+        assert_eq!(parse_size("2g"), Ok(2 << 30));
+        assert_eq!(parse_size("100MB"), Ok(100_000_000));
+        assert_eq!(parse_size("4194304"), Ok(4 << 20));
+        assert!(parse_size("12").is_err());
+        assert!(parse_size("5parsecs").is_err());
+        assert!(parse_size("99999999999999999999").is_err());
+    }
+}
