@@ -23,6 +23,9 @@ pub mod decode;
 pub mod lang;
 pub mod plan;
 
+#[cfg(feature = "capture")]
+pub mod record;
+
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "engine")]

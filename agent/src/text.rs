@@ -77,6 +77,23 @@ pub fn bytes(value: &[u8]) -> String {
     String::from_utf8_lossy(value).into_owned()
 }
 
+/// A size for people, in decimal units: `1.5 kB`.
+pub fn size(bytes: u64) -> String {
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64;
+    let mut units = ["kB", "MB", "GB", "TB", "PB", "EB"].into_iter();
+    let mut unit = "B";
+    while value >= 999.95
+        && let Some(larger) = units.next()
+    {
+        value /= 1000.0;
+        unit = larger;
+    }
+    format!("{value:.1} {unit}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +122,14 @@ mod tests {
         assert_eq!(duration(1_500), "1.5µs");
         assert_eq!(duration(-250_000_000), "-250ms");
         assert_eq!(duration(3_723_500_000_000), "1h2m3.5s");
+    }
+
+    #[test]
+    fn sizes_for_people() {
+        assert_eq!(size(999), "999 B");
+        assert_eq!(size(1_500), "1.5 kB");
+        assert_eq!(size(999_960), "1.0 MB");
+        assert_eq!(size(1_300_000_000), "1.3 GB");
+        assert_eq!(size(u64::MAX), "18.4 EB");
     }
 }

@@ -1,6 +1,7 @@
 //! The program's errors, and the exit code that each has.
 
 use std::io;
+#[cfg(feature = "engine")]
 use std::path::PathBuf;
 
 #[cfg(feature = "engine")]
@@ -21,6 +22,7 @@ pub(super) enum Error {
         /// What to write.
         hint: String,
     },
+    #[cfg(feature = "engine")]
     /// A file of the command line could not be used.
     #[error("error: cannot {action} {}: {source}", path.display())]
     File {
@@ -49,6 +51,15 @@ pub(super) enum Error {
     /// The runtime could not be started.
     #[error("error: cannot start threads: {0}")]
     Runtime(io::Error),
+    /// Packets cannot be captured.
+    #[cfg(feature = "capture")]
+    #[error("error: {message}")]
+    Capture {
+        /// What failed, and why.
+        message: String,
+        /// What to do about it, where that is known.
+        hint: Option<String>,
+    },
     #[cfg(feature = "engine")]
     /// Ctrl-C.
     #[error("interrupted")]
@@ -79,6 +90,8 @@ impl Error {
             Self::Input(error) => error.hint().map(str::to_owned),
             #[cfg(feature = "engine")]
             Self::Render(error) => error.hint(),
+            #[cfg(feature = "capture")]
+            Self::Capture { hint, .. } => hint.clone(),
             _ => None,
         }
     }

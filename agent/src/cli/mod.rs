@@ -1,6 +1,9 @@
 //! The command line: the only place that reads arguments and prints.
 
 mod args;
+#[cfg(feature = "capture")]
+mod capture;
+#[cfg(feature = "engine")]
 mod empty;
 mod error;
 #[cfg(feature = "engine")]
@@ -55,6 +58,11 @@ fn run(command: &Command) -> Result<u8, Error> {
         Command::Fields(args) => reference::fields(args, &mut out)?,
         #[cfg(feature = "engine")]
         Command::Modules(args) => reference::modules(args, &mut out)?,
+        #[cfg(feature = "capture")]
+        Command::Capture(args) => {
+            drop(out);
+            return capture::run(args);
+        }
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "flowsift", &mut out);
         }

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::exec::scan::ScanReport;
+use crate::text;
 
 /// Short queries show nothing.
 const FIRST_AFTER: Duration = Duration::from_millis(700);
@@ -89,36 +90,8 @@ fn line(report: &ScanReport, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(0.001);
     format!(
         "{percent:3} %  {} of {}  {packets} packets  {}/s",
-        bytes(done as f64),
-        bytes(total as f64),
-        bytes(done as f64 / seconds),
+        text::size(done),
+        text::size(total),
+        text::size((done as f64 / seconds) as u64),
     )
-}
-
-/// A size for people.
-pub(super) fn bytes(value: f64) -> String {
-    let mut value = value;
-    for unit in ["B", "kB", "MB", "GB"] {
-        if value < 1000.0 {
-            return if unit == "B" {
-                format!("{value:.0} B")
-            } else {
-                format!("{value:.1} {unit}")
-            };
-        }
-        value /= 1000.0;
-    }
-    format!("{value:.1} TB")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bytes;
-
-    #[test]
-    fn sizes_for_people() {
-        assert_eq!(bytes(999.0), "999 B");
-        assert_eq!(bytes(1_500.0), "1.5 kB");
-        assert_eq!(bytes(1_300_000_000.0), "1.3 GB");
-    }
 }

@@ -1,5 +1,7 @@
 //! What the user typed: the command line as clap reads it; doc comments are the manual.
 
+#[cfg(feature = "capture")]
+mod capture;
 #[cfg(feature = "engine")]
 mod query;
 mod units;
@@ -7,6 +9,8 @@ mod units;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+#[cfg(feature = "capture")]
+pub(super) use capture::*;
 #[cfg(feature = "engine")]
 pub(super) use query::*;
 
@@ -36,6 +40,9 @@ pub(super) enum Command {
     #[cfg(feature = "engine")]
     /// List the modules of the language, or explain one
     Modules(ModulesArgs),
+    /// Capture packets from interfaces into a store, or as one pcap stream
+    #[cfg(feature = "capture")]
+    Capture(Box<CaptureArgs>),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

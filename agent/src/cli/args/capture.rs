@@ -1,0 +1,147 @@
+//! What `flowsift capture` takes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::units::{parse_duration, parse_size};
+
+/// Arguments of `flowsift capture`. Short flags mean what they mean to tcpdump.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct CaptureArgs {
+    /// An interface, or a pattern such as 'lan*', and the tag of its packets; may be repeated
+    #[arg(short, long, value_name = "IFACE[=TAG]", required_unless_present_any = ["list_interfaces"])]
+    pub(in crate::cli) interface: Vec<String>,
+
+    /// The store that keeps the packets
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) store: Option<PathBuf>,
+
+    /// Write one pcap stream instead, as tcpdump does; - is standard output
+    #[arg(
+        short = 'w',
+        long = "write",
+        value_name = "FILE|-",
+        conflicts_with = "store"
+    )]
+    pub(in crate::cli) write: Option<PathBuf>,
+
+    /// Bytes kept of each packet; 0, the default: all (up to 65535)
+    #[arg(short = 's', long, value_name = "BYTES", default_value_t = 0)]
+    pub(in crate::cli) snaplen: u32,
+
+    /// How to attach: native (the driver), generic (the kernel's own hook), or native first
+    #[arg(long, value_enum, default_value_t = AttachMode::Auto, value_name = "MODE")]
+    pub(in crate::cli) mode: AttachMode,
+
+    /// Keep tuples only: no packet bytes are copied or stored
+    #[arg(long)]
+    pub(in crate::cli) no_pcap: bool,
+
+    /// Stop after so many packets
+    #[arg(short = 'c', long, value_name = "N")]
+    pub(in crate::cli) count: Option<u64>,
+
+    /// Stop after so much time: 90s, 10m, 1h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(in crate::cli) duration: Option<Duration>,
+
+    /// Start a new file when this one has so many millions of bytes (with a unit: so many of it)
+    #[arg(short = 'C', long = "file-size", value_name = "SIZE", value_parser = parse_file_size)]
+    pub(in crate::cli) file_size: Option<u64>,
+
+    /// Start a new file after so many seconds (or 90s, 10m, 1h)
+    #[arg(short = 'G', long = "file-time", value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(in crate::cli) file_time: Option<Duration>,
+
+    /// With -w and -C: keep so many files and overwrite the oldest; with -w and -G: stop after them
+    #[arg(short = 'W', long = "file-count", value_name = "N", requires = "write")]
+    pub(in crate::cli) file_count: Option<u32>,
+
+    /// Remove stored packets older than this: 30d
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "store")]
+    pub(in crate::cli) keep_age: Option<Duration>,
+
+    /// Keep at most so much in the store: 200GB
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, requires = "store")]
+    pub(in crate::cli) keep_size: Option<u64>,
+
+    /// Leave at least so much of the disk free: 10GB
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, requires = "store")]
+    pub(in crate::cli) keep_free: Option<u64>,
+
+    /// Bytes of all packet rings together, a power of two
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, default_value = "64MiB")]
+    pub(in crate::cli) packet_ring: u64,
+
+    /// Bytes of all tuple rings together, a power of two
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, default_value = "16MiB")]
+    pub(in crate::cli) tuple_ring: u64,
+
+    /// Run the part that reads packets and writes files as this user
+    #[arg(short = 'Z', long = "user", value_name = "USER")]
+    pub(in crate::cli) user: Option<String>,
+
+    /// List the interfaces and end
+    #[arg(short = 'D', long = "list-interfaces")]
+    pub(in crate::cli) list_interfaces: bool,
+
+    /// No status line on the terminal
+    #[arg(short = 'q', long)]
+    pub(in crate::cli) quiet: bool,
+
+    /// Keep only packets that match this libpcap expression, such as 'tcp port 443'
+    #[arg(value_name = "FILTER", trailing_var_arg = true)]
+    pub(in crate::cli) filter: Vec<String>,
+}
+
+/// Where the kernel calls the XDP program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum AttachMode {
+    /// Native, and generic where the driver has none
+    Auto,
+    /// In the driver
+    Native,
+    /// In the kernel's own receive path
+    Generic,
+}
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    parse_size(text).map(|bytes| bytes as u64)
+}
+
+/// As tcpdump's -C: a plain number counts millions of bytes.
+fn parse_file_size(text: &str) -> Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(0) => Err("at least 1 is needed".to_owned()),
+        Ok(millions) => millions
+            .checked_mul(1_000_000)
+            .ok_or_else(|| "too large".to_owned()),
+        Err(_) => parse_bytes(text),
+    }
+}
+
+/// As tcpdump's -G: a plain number counts seconds.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u64>() {
+        Ok(0) => Err("at least 1 second is needed".to_owned()),
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => parse_duration(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tcpdump_units() {
+        assert_eq!(parse_file_size("100"), Ok(100_000_000));
+        assert_eq!(parse_file_size("64MiB"), Ok(64 << 20));
+        assert!(parse_file_size("0").is_err());
+        assert_eq!(parse_seconds("3600"), Ok(Duration::from_secs(3600)));
+        assert_eq!(parse_seconds("10m"), Ok(Duration::from_secs(600)));
+        assert!(parse_seconds("0").is_err());
+    }
+}

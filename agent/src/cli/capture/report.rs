@@ -1,0 +1,138 @@
+//! What a capture says while it runs and at its end, on standard error.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
+
+use crate::record::{InterfaceState, Status};
+
+/// Prints notes, the status line and the statistics.
+pub(super) struct Reporter {
+    /// Whether there is a line that the next one overwrites.
+    live: bool,
+    shown: bool,
+    /// Set by `SIGUSR1`.
+    report: Arc<AtomicBool>,
+    last: Option<(Instant, u64)>,
+}
+
+impl Reporter {
+    pub(super) fn new(quiet: bool, report: &Arc<AtomicBool>) -> Self {
+        Self {
+            live: !quiet && io::stderr().is_terminal(),
+            shown: false,
+            report: Arc::clone(report),
+            last: None,
+        }
+    }
+
+    pub(super) fn note(&mut self, note: &str) {
+        self.clear();
+        eprintln!("note: {note}");
+    }
+
+    pub(super) fn status(&mut self, status: &Status) {
+        if self.report.swap(false, Relaxed) {
+            self.clear();
+            eprint!("{}", statistics(status));
+        }
+        let seen = total(status, |state| state.sample.kernel.seen);
+        let now = Instant::now();
+        let rate = self.last.map_or(0.0, |(then, before)| {
+            seen.saturating_sub(before) as f64 / now.duration_since(then).as_secs_f64().max(1e-3)
+        });
+        self.last = Some((now, seen));
+        if self.live {
+            eprint!("\r\x1b[K{}", line(status, seen, rate));
+            // Nothing depends on the line.
+            let _ = io::stderr().flush();
+            self.shown = true;
+        }
+    }
+
+    /// The statistics of the whole run.
+    pub(super) fn finish(&mut self, status: &Status) {
+        self.clear();
+        eprint!("{}", statistics(status));
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+fn total(status: &Status, count: impl Fn(&InterfaceState) -> u64) -> u64 {
+    status.interfaces.values().map(count).sum()
+}
+
+fn line(status: &Status, seen: u64, rate: f64) -> String {
+    let dropped = total(status, |state| state.sample.dropped());
+    let attached = status
+        .interfaces
+        .values()
+        .filter(|state| state.mode.is_some())
+        .count();
+    format!(
+        "{seen} packets  {rate:.0}/s  {dropped} dropped  ring {:.0} %  {} written  {attached} of {} interfaces",
+        status.ring_fill * 100.0,
+        crate::text::size(status.bytes_written),
+        status.interfaces.len(),
+    )
+}
+
+/// A line per interface, and one per reason for which packets are missing.
+fn statistics(status: &Status) -> String {
+    let mut text = String::new();
+    for state in status.interfaces.values() {
+        let (kernel, recorder) = (&state.sample.kernel, &state.sample.recorder);
+        let _ = writeln!(
+            text,
+            "{}: {} packets seen, {} stored, {} dropped",
+            state.name,
+            kernel.seen,
+            recorder.stored,
+            state.sample.dropped(),
+        );
+        let parts = [
+            (kernel.packet_dropped, "dropped: the packet ring was full"),
+            (recorder.dropped_disk_full, "dropped: the disk was full"),
+            (recorder.dropped_write_error, "dropped: writing failed"),
+            (recorder.filtered, "left out by the capture filter"),
+            (
+                recorder.beyond_count,
+                "came after the last one that was asked for",
+            ),
+            (kernel.snapped, "cut to the snap length"),
+            (
+                kernel.tuple_dropped,
+                "without a tuple: the tuple ring was full",
+            ),
+        ];
+        for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
+            let _ = writeln!(text, "  {count} {what}");
+        }
+        let missing = state.sample.on_their_way();
+        if missing != 0 && kernel.packet_emitted > 0 {
+            let _ = writeln!(text, "  {missing} not accounted for: please report this");
+        }
+    }
+    if status.unconfigured > 0 {
+        let _ = writeln!(
+            text,
+            "{} packets passed while an interface was attached or detached",
+            status.unconfigured
+        );
+    }
+    if status.malformed > 0 {
+        let _ = writeln!(
+            text,
+            "{} records of a wrong length: please report this",
+            status.malformed
+        );
+    }
+    text
+}

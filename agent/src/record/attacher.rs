@@ -1,0 +1,255 @@
+//! The part that needs privileges: the kernel program on every interface that is wanted, also on
+//! those that come, go and come back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::capture::{
+    AttachError, Attachment, Interface, InterfaceConfig, InterfaceError, InterfaceEvent,
+    InterfaceWatch, Mode, Patterns, Program,
+};
+
+/// An interface, or a pattern of several, and the tag of its packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// A name, or a glob pattern.
+    pub pattern: String,
+    /// The tag that its packets get.
+    pub tag: String,
+}
+
+/// What is captured of each interface.
+#[derive(Clone, Copy, Debug)]
+pub struct What {
+    /// Bytes kept of a packet.
+    pub snaplen: u32,
+    /// Where the program is to run.
+    pub mode: Mode,
+    /// Whether packets are wanted, or tuples alone.
+    pub packets: bool,
+}
+
+/// What happened to the interfaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Packets come from it from now on.
+    Attached {
+        /// Its number in records and counters; the same if an interface of this name was here before.
+        slot: u32,
+        /// Its name.
+        name: String,
+        /// The tag of its packets.
+        tag: String,
+        /// Where the program runs.
+        mode: Mode,
+    },
+    /// It is gone.
+    Gone {
+        /// Its number.
+        slot: u32,
+        /// Its name.
+        name: String,
+    },
+    /// Something that the user should be told.
+    Note(String),
+}
+
+/// What keeps capture from starting or going on.
+#[derive(Debug, thiserror::Error)]
+pub enum AttacherError {
+    /// No interface is called so.
+    #[error("there is no interface {name}")]
+    NoSuchInterface {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        present: Vec<String>,
+    },
+    /// Nothing matches the pattern.
+    #[error("no interface matches {pattern}")]
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// Those that there are.
+        present: Vec<String>,
+    },
+    /// The interfaces cannot be listed or watched.
+    #[error(transparent)]
+    Interfaces(#[from] InterfaceError),
+    /// The program cannot be attached.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+}
+
+impl AttacherError {
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoSuchInterface { present, .. } | Self::NoMatch { present, .. } => {
+                Some(format!("there are: {}", present.join(", ")))
+            }
+            Self::Attach(error) => error.hint().map(str::to_owned),
+            Self::Interfaces(_) => None,
+        }
+    }
+}
+
+/// Keeps the program attached.
+pub struct Attacher {
+    program: Program,
+    watch: InterfaceWatch,
+    wanted: Vec<Wanted>,
+    patterns: Patterns,
+    what: What,
+    /// By interface index.
+    attachments: BTreeMap<u32, (u32, Attachment)>,
+    /// Slots by interface name.
+    slots: BTreeMap<String, u32>,
+    started: bool,
+}
+
+impl Attacher {
+    /// Attaches to all wanted interfaces that are there.
+    ///
+    /// # Errors
+    /// If one that is named is not there, a pattern matches none, or one cannot be attached to.
+    pub fn start(
+        program: Program,
+        wanted: Vec<Wanted>,
+        what: What,
+    ) -> Result<(Self, Vec<Change>), AttacherError> {
+        let texts: Vec<&str> = wanted
+            .iter()
+            .map(|wanted| wanted.pattern.as_str())
+            .collect();
+        let mut attacher = Self {
+            program,
+            watch: InterfaceWatch::new()?,
+            patterns: Patterns::new(&texts)?,
+            wanted,
+            what,
+            attachments: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            started: false,
+        };
+        let changes = attacher.poll(Duration::ZERO)?;
+        attacher.started = true;
+        attacher.check_all_found()?;
+        Ok((attacher, changes))
+    }
+
+    /// Follows the interfaces for this long.
+    ///
+    /// # Errors
+    /// If they cannot be watched. That one cannot be attached to again is a note.
+    pub fn poll(&mut self, timeout: Duration) -> Result<Vec<Change>, AttacherError> {
+        let mut changes = Vec::new();
+        for event in self.watch.wait(timeout)? {
+            match event {
+                InterfaceEvent::Appeared(interface) | InterfaceEvent::Changed(interface) => {
+                    self.appeared(&interface, &mut changes)?;
+                }
+                InterfaceEvent::Gone(interface) => self.gone(&interface, &mut changes),
+            }
+        }
+        Ok(changes)
+    }
+
+    /// The program, whose maps are read elsewhere.
+    #[must_use]
+    pub const fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Takes the program off all interfaces. When this returns, no more packets enter the rings.
+    pub fn detach(&mut self) {
+        self.attachments.clear();
+    }
+
+    fn appeared(
+        &mut self,
+        interface: &Interface,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), AttacherError> {
+        if self.attachments.contains_key(&interface.index) {
+            return Ok(());
+        }
+        let Some(wanted) = self
+            .patterns
+            .position(&interface.name)
+            .and_then(|at| self.wanted.get(at))
+        else {
+            return Ok(());
+        };
+        let tag = wanted.tag.clone();
+        let next = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        let slot = *self.slots.entry(interface.name.clone()).or_insert(next);
+        let config = InterfaceConfig {
+            slot,
+            snaplen: self.what.snaplen,
+            packets: self.what.packets,
+            tuples: true,
+            joined: true,
+        };
+        match self.program.attach(interface, config, self.what.mode) {
+            Ok(attachment) => {
+                let name = interface.name.clone();
+                let note = |note| Change::Note(format!("{name}: {note}"));
+                changes.extend(attachment.notes().iter().map(note));
+                let mode = attachment.mode();
+                changes.push(Change::Attached {
+                    slot,
+                    name: name.clone(),
+                    tag,
+                    mode,
+                });
+                self.attachments.insert(interface.index, (slot, attachment));
+            }
+            Err(error) if self.started => changes.push(Change::Note(error.to_string())),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn gone(&mut self, interface: &Interface, changes: &mut Vec<Change>) {
+        if let Some((slot, _)) = self.attachments.remove(&interface.index) {
+            changes.push(Change::Gone {
+                slot,
+                name: interface.name.clone(),
+            });
+        }
+    }
+
+    fn check_all_found(&self) -> Result<(), AttacherError> {
+        let present = || {
+            self.watch
+                .interfaces()
+                .map(|interface| interface.name.clone())
+                .collect()
+        };
+        for (at, wanted) in self.wanted.iter().enumerate() {
+            let found = |name: &String| self.patterns.position(name) == Some(at);
+            if self.slots.keys().any(found) {
+                continue;
+            }
+            let pattern = wanted.pattern.clone();
+            // One that an earlier pattern has is there, too.
+            if self.slots.contains_key(&pattern) {
+                continue;
+            }
+            return Err(if pattern.contains(['*', '?', '[']) {
+                AttacherError::NoMatch {
+                    pattern,
+                    present: present(),
+                }
+            } else {
+                AttacherError::NoSuchInterface {
+                    name: pattern,
+                    present: present(),
+                }
+            });
+        }
+        Ok(())
+    }
+}

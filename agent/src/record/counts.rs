@@ -1,0 +1,73 @@
+//! What the recorder counted of each interface, beside the kernel program's own counters.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Interfaces that can be recorded at once; the kernel program's slots.
+pub(super) const SLOTS: usize = 64;
+
+/// Declares the counts once: the shared cells, their reading and their names.
+macro_rules! counts {
+    ($($(#[$doc:meta])+ $name:ident,)+) => {
+        /// The counters of one interface, added to by several threads.
+        #[derive(Debug, Default)]
+        pub(super) struct Cells {
+            $($(#[$doc])+ pub(super) $name: AtomicU64,)+
+        }
+
+        /// A reading of [`Cells`].
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counts {
+            $($(#[$doc])+ pub $name: u64,)+
+        }
+
+        impl Cells {
+            pub(super) fn read(&self) -> Counts {
+                Counts { $($name: self.$name.load(Relaxed)),+ }
+            }
+        }
+    };
+}
+
+counts! {
+    /// Packet records read from the rings.
+    received,
+    /// Of those, packets that the capture filter does not want.
+    filtered,
+    /// Packets that came after the last one that was asked for.
+    beyond_count,
+    /// Packets handed to the writer.
+    accepted,
+    /// Packets whose bytes the file system took.
+    stored,
+    /// Bytes of files written, headers included.
+    stored_bytes,
+    /// Packets lost because the disk was full.
+    dropped_disk_full,
+    /// Packets lost because writing failed otherwise.
+    dropped_write_error,
+    /// Tuples read from the tuple rings.
+    tuples,
+}
+
+/// The counters of all interfaces.
+#[derive(Debug)]
+pub(super) struct AllCells(Vec<Cells>);
+
+impl Default for AllCells {
+    fn default() -> Self {
+        Self((0..SLOTS).map(|_| Cells::default()).collect())
+    }
+}
+
+impl AllCells {
+    /// Those of a slot; a number that is none shares the last one's.
+    pub(super) fn slot(&self, slot: u32) -> &Cells {
+        let at = usize::try_from(slot).unwrap_or(SLOTS).min(SLOTS - 1);
+        &self.0[at]
+    }
+}
+
+/// Adds to a counter that nobody waits for.
+pub(super) fn add(cell: &AtomicU64, by: u64) {
+    cell.fetch_add(by, Relaxed);
+}

@@ -1,0 +1,175 @@
+//! The thread that empties the packet rings: records to blocks, as fast as they come.
+//!
+//! It does nothing that may wait but hand over a full block; while the writer is behind, the
+//! rings fill, and the kernel program counts what finds no room. So there is one place on this
+//! way where packets are lost, and it is counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+use super::block::{BLOCK_BYTES, RecordBlock};
+use super::counts::{AllCells, SLOTS, add};
+use super::write::Work;
+use crate::capture::{Clock, PacketRecord, PacketRings, WAIT};
+
+/// How long a packet may stay in a block that does not fill: what a crash of the process loses.
+pub const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How often the wall clock is compared with the monotonic one.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Records between two looks at the time.
+const RECORDS_PER_ROUND: usize = 16_384;
+
+/// Decides which packets are kept.
+pub type Keep = Box<dyn FnMut(&[u8], u32) -> bool + Send>;
+
+/// What the thread needs.
+pub(super) struct Drain {
+    pub(super) rings: PacketRings,
+    pub(super) clock: Clock,
+    /// By the packet's captured bytes and its length on the wire.
+    pub(super) keep: Option<Keep>,
+    /// Packets after which no more are kept.
+    pub(super) count: Option<u64>,
+    pub(super) cells: Arc<AllCells>,
+    pub(super) work: SyncSender<Work>,
+    /// Emptied blocks that come back from the writer.
+    pub(super) empty: Receiver<RecordBlock>,
+    /// The program is detached: empty the rings and end.
+    pub(super) detached: Arc<AtomicBool>,
+    /// Set when `count` is reached.
+    pub(super) reached: Arc<AtomicBool>,
+    /// Records of a wrong length.
+    pub(super) malformed: Arc<AtomicU64>,
+}
+
+impl Drain {
+    /// Runs until the program is detached and the rings are empty.
+    pub(super) fn run(self) {
+        let Self {
+            mut rings,
+            clock,
+            keep,
+            count,
+            cells,
+            work,
+            empty,
+            detached,
+            reached,
+            malformed,
+        } = self;
+        let mut filling = Filling {
+            blocks: (0..SLOTS).map(|_| None).collect(),
+            clock,
+            keep,
+            left: count.unwrap_or(u64::MAX),
+            cells,
+            work,
+            empty,
+        };
+        let (mut flushed, mut measured) = (Instant::now(), Instant::now());
+        loop {
+            // Before the rings are looked at: what they hold then is all that there will be.
+            let last = detached.load(Relaxed);
+            let drained = rings.drain(RECORDS_PER_ROUND, |record| filling.take(&record));
+            add(&malformed, drained.malformed);
+            if filling.left == 0 {
+                reached.store(true, Relaxed);
+            }
+            let now = Instant::now();
+            if now.duration_since(measured) >= CLOCK_INTERVAL {
+                measured = now;
+                filling.measure_clock();
+            }
+            if drained.more {
+                continue;
+            }
+            if now.duration_since(flushed) >= FLUSH_INTERVAL {
+                flushed = now;
+                filling.flush();
+            }
+            if last && drained.records == 0 && rings.fill().all(|fill| fill.unread_bytes == 0) {
+                filling.flush();
+                return;
+            }
+            // A failure to wait costs processor time, no packets.
+            if rings.wait(WAIT).is_err() {
+                std::thread::sleep(WAIT);
+            }
+        }
+    }
+}
+
+/// The blocks being filled, one per interface.
+struct Filling {
+    blocks: Vec<Option<RecordBlock>>,
+    clock: Clock,
+    keep: Option<Keep>,
+    left: u64,
+    cells: Arc<AllCells>,
+    work: SyncSender<Work>,
+    empty: Receiver<RecordBlock>,
+}
+
+impl Filling {
+    fn take(&mut self, record: &PacketRecord<'_>) {
+        let cells = self.cells.slot(record.slot);
+        add(&cells.received, 1);
+        if self.left == 0 {
+            return add(&cells.beyond_count, 1);
+        }
+        if let Some(keep) = &mut self.keep
+            && !keep(record.data, record.wire_len)
+        {
+            return add(&cells.filtered, 1);
+        }
+        self.left -= 1;
+        let Some(place) = self.blocks.get_mut(record.slot as usize) else {
+            return add(&cells.dropped_write_error, 1);
+        };
+        let block = place
+            .get_or_insert_with(|| self.empty.try_recv().unwrap_or_else(|_| RecordBlock::new()));
+        let time_ns = i64::try_from(self.clock.wall_ns(record.time_ns)).unwrap_or(i64::MAX);
+        block.push(time_ns, record.wire_len, record.data);
+        if block.bytes().len() >= BLOCK_BYTES {
+            self.hand_over(record.slot);
+        }
+    }
+
+    fn hand_over(&mut self, slot: u32) {
+        let place = self.blocks.get_mut(slot as usize);
+        let Some(block) = place.and_then(Option::take) else {
+            return;
+        };
+        let (packets, cells) = (u64::from(block.packets()), self.cells.slot(slot));
+        add(&cells.accepted, packets);
+        if self.work.send(Work::Block { slot, block }).is_err() {
+            // The writer is gone, which it says itself.
+            add(&cells.dropped_write_error, packets);
+        }
+    }
+
+    fn flush(&mut self) {
+        for slot in 0..SLOTS as u32 {
+            self.hand_over(slot);
+        }
+    }
+
+    fn measure_clock(&mut self) {
+        match self.clock.measure_again() {
+            Ok(None) => {}
+            Ok(Some(jump)) => {
+                let _ = self.work.send(Work::Note(format!(
+                    "the wall clock jumped by {:.3} s",
+                    jump.by_ns as f64 / 1e9
+                )));
+            }
+            Err(error) => {
+                let _ = self.work.send(Work::Note(error.to_string()));
+            }
+        }
+    }
+}

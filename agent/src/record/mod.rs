@@ -1,0 +1,27 @@
+//! Recording: from the rings of the kernel program to files, with every packet accounted for.
+//!
+//! ```text
+//! Attacher (privileged) --changes--> worker: rings -> drain -> blocks -> writer -> Output
+//! ```
+//!
+//! Invariant: of each interface, packets seen = stored + dropped by reason + left out on purpose
+//! (filter, `-c`); [`Sample::on_their_way`] is zero at the end.
+
+mod attacher;
+mod block;
+mod counts;
+mod drain;
+mod sample;
+mod stream;
+mod tuples;
+mod worker;
+mod write;
+
+pub use attacher::{Attacher, AttacherError, Change, Wanted, What};
+pub use block::RecordBlock;
+pub use counts::Counts;
+pub use drain::{FLUSH_INTERVAL, Keep};
+pub use sample::Sample;
+pub use stream::{Division, Stream};
+pub use worker::{InterfaceState, Link, Settings, Status, Telling, WorkerError, run};
+pub use write::{Output, WriteError};

@@ -1,0 +1,34 @@
+//! One reading of everything that is counted of an interface.
+
+use super::counts::Counts;
+use crate::capture::InterfaceCounters;
+
+/// The kernel program's counters and the recorder's own, of one interface, since capture began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Wall-clock time of the reading, in nanoseconds since 1970 UTC.
+    pub time_ns: i64,
+    /// Counted in the kernel.
+    pub kernel: InterfaceCounters,
+    /// Counted behind the rings.
+    pub recorder: Counts,
+}
+
+impl Sample {
+    /// Packets lost anywhere on the way to the disk.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.kernel.packet_dropped
+            + self.recorder.dropped_disk_full
+            + self.recorder.dropped_write_error
+    }
+
+    /// Packets that are neither stored nor dropped nor left out on purpose: those on their way.
+    /// Zero at the end; anything else is a defect.
+    #[must_use]
+    pub fn on_their_way(&self) -> i64 {
+        let left_out = self.recorder.filtered + self.recorder.beyond_count;
+        let accounted = self.recorder.stored + self.dropped() + left_out;
+        self.kernel.seen.cast_signed() - accounted.cast_signed()
+    }
+}

@@ -1,0 +1,379 @@
+//! The part that needs no privileges: from the rings to the output, with everything counted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::attacher::Change;
+use super::counts::AllCells;
+use super::drain::{Drain, Keep};
+use super::sample::Sample;
+use super::tuples::TupleDrain;
+use super::write::{Event, Output, Work, WriteError, Writer};
+use crate::capture::{
+    Clock, ClockError, Counters, CountersError, Fill, MapFds, Mode, PacketRings, RingError,
+    TupleRings,
+};
+
+/// Blocks on their way to the writer: 32 MB, and as many seconds of a slow disk as they last.
+const BLOCKS_AHEAD: usize = 32;
+
+/// How often the counters are read and kept.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a stop may go unnoticed.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What is to be recorded.
+pub struct Settings {
+    /// Decides which packets are kept, by captured bytes and wire length; `None`: all.
+    pub keep: Option<Keep>,
+    /// Packets after which it ends.
+    pub count: Option<u64>,
+    /// Time after which it ends.
+    pub duration: Option<Duration>,
+    /// Bytes kept of a packet.
+    pub snaplen: u32,
+    /// Ends it when set.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// The way to the part that attaches.
+pub trait Link {
+    /// What changed, waiting for at most this long; `None` when the other part is gone.
+    fn changes(&mut self, timeout: Duration) -> Option<Vec<Change>>;
+
+    /// Detaches from all interfaces; when it returns, no more packets enter the rings.
+    fn detach(&mut self);
+}
+
+/// What keeps the worker from working.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// A ring cannot be read.
+    #[error("cannot open the rings: {0}")]
+    Rings(#[from] RingError),
+    /// The counters cannot be read.
+    #[error(transparent)]
+    Counters(#[from] CountersError),
+    /// There is no time.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The output failed at its end.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] std::io::Error),
+    /// A thread ended by a defect of ours.
+    #[error("a thread of the recorder failed")]
+    Panicked,
+}
+
+/// An interface and what was counted of it.
+#[derive(Clone, Debug)]
+pub struct InterfaceState {
+    /// Its name.
+    pub name: String,
+    /// The tag of its packets.
+    pub tag: String,
+    /// Where the program runs; `None` while the interface is gone.
+    pub mode: Option<Mode>,
+    /// The latest counters.
+    pub sample: Sample,
+}
+
+/// How things are.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// By slot.
+    pub interfaces: BTreeMap<u32, InterfaceState>,
+    /// The fullest packet ring's share, 0 to 1.
+    pub ring_fill: f64,
+    /// Bytes written to files.
+    pub bytes_written: u64,
+    /// Packets of interfaces that were being attached or detached.
+    pub unconfigured: u64,
+    /// Records of a wrong length: a defect of ours.
+    pub malformed: u64,
+}
+
+/// Records until it is told to stop, has enough, or nobody reads what it writes.
+///
+/// `tell` is given notes as they come, and the status once a second.
+///
+/// # Errors
+/// If it cannot start; failures to write are counted, and told.
+pub fn run(
+    link: &mut dyn Link,
+    fds: MapFds,
+    output: Box<dyn Output>,
+    settings: Settings,
+    tell: &mut dyn FnMut(Telling<'_>),
+) -> Result<Status, WorkerError> {
+    let mut worker = Worker::start(fds, output, settings.snaplen, settings.keep, settings.count)?;
+    let started = Instant::now();
+    let mut sampled = Instant::now();
+    while let Some(changes) = link.changes(LOOK_INTERVAL) {
+        changes
+            .into_iter()
+            .for_each(|change| worker.change(change, tell));
+        let complete = worker.events(tell);
+        if sampled.elapsed() >= SAMPLE_INTERVAL {
+            sampled = Instant::now();
+            worker.sample()?;
+            tell(Telling::Status(&worker.status));
+        }
+        let over = settings
+            .duration
+            .is_some_and(|duration| started.elapsed() >= duration);
+        if over || complete || settings.stop.load(Relaxed) || worker.reached.load(Relaxed) {
+            break;
+        }
+    }
+    link.detach();
+    worker.finish(tell)
+}
+
+/// What the worker tells while it runs.
+pub enum Telling<'a> {
+    /// Something that the user should know.
+    Note(&'a str),
+    /// How things are.
+    Status(&'a Status),
+}
+
+struct Worker {
+    counters: Counters,
+    fills: PacketFills,
+    cells: Arc<AllCells>,
+    work: SyncSender<Work>,
+    events: Receiver<Event>,
+    detached: Arc<AtomicBool>,
+    reached: Arc<AtomicBool>,
+    bytes_written: Arc<AtomicU64>,
+    malformed: Arc<AtomicU64>,
+    drains: Vec<JoinHandle<()>>,
+    writer: JoinHandle<Result<(), WriteError>>,
+    snaplen: u32,
+    status: Status,
+}
+
+/// The packet rings a second time, to look at how full they are.
+struct PacketFills(Option<PacketRings>);
+
+impl PacketFills {
+    fn fullest(&self) -> f64 {
+        let shares = self
+            .0
+            .iter()
+            .flat_map(PacketRings::fill)
+            .map(|fill: Fill| fill.share());
+        shares.fold(0.0, f64::max)
+    }
+}
+
+impl Worker {
+    fn start(
+        fds: MapFds,
+        output: Box<dyn Output>,
+        snaplen: u32,
+        keep: Option<Keep>,
+        count: Option<u64>,
+    ) -> Result<Self, WorkerError> {
+        let cells = Arc::new(AllCells::default());
+        let (detached, reached) = (Arc::default(), Arc::default());
+        let (bytes_written, malformed) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+        let (work, todo) = mpsc::sync_channel(BLOCKS_AHEAD);
+        let (emptied, empty) = mpsc::sync_channel(BLOCKS_AHEAD);
+        let (notes, events) = mpsc::channel();
+        let copies = fds
+            .packets
+            .iter()
+            .map(|fd| fd.try_clone())
+            .collect::<Result<Vec<_>, _>>();
+        let fills = copies
+            .ok()
+            .filter(|fds| !fds.is_empty())
+            .map(PacketRings::from_fds)
+            .transpose()?;
+        let mut drains = Vec::new();
+        if !fds.packets.is_empty() {
+            let drain = Drain {
+                rings: PacketRings::from_fds(fds.packets)?,
+                clock: Clock::new()?,
+                keep,
+                count,
+                cells: Arc::clone(&cells),
+                work: work.clone(),
+                empty,
+                detached: Arc::clone(&detached),
+                reached: Arc::clone(&reached),
+                malformed: Arc::clone(&malformed),
+            };
+            drains.push(spawn("packets", move || drain.run())?);
+        }
+        let tuples = TupleDrain {
+            rings: TupleRings::from_fds(fds.tuples)?,
+            cells: Arc::clone(&cells),
+            detached: Arc::clone(&detached),
+            malformed: Arc::clone(&malformed),
+        };
+        drains.push(spawn("tuples", move || tuples.run())?);
+        let writer = Writer {
+            output,
+            work: todo,
+            empty: emptied,
+            cells: Arc::clone(&cells),
+            bytes_written: Arc::clone(&bytes_written),
+            notes,
+        };
+        Ok(Self {
+            counters: Counters::from_fd(fds.counters)?,
+            fills: PacketFills(fills),
+            cells,
+            work,
+            events,
+            detached,
+            reached,
+            bytes_written,
+            malformed,
+            drains,
+            writer: spawn("writer", move || writer.run())?,
+            snaplen,
+            status: Status::default(),
+        })
+    }
+
+    fn change(&mut self, change: Change, tell: &mut dyn FnMut(Telling<'_>)) {
+        match change {
+            Change::Attached {
+                slot,
+                name,
+                tag,
+                mode,
+            } => {
+                let work = Work::Interface {
+                    slot,
+                    name: name.clone(),
+                    tag: tag.clone(),
+                    snaplen: self.snaplen,
+                };
+                // A writer that is gone says so itself, at the end.
+                let _ = self.work.send(work);
+                let state = self
+                    .status
+                    .interfaces
+                    .entry(slot)
+                    .or_insert_with(|| InterfaceState {
+                        name,
+                        tag,
+                        mode: None,
+                        sample: Sample::default(),
+                    });
+                if state.mode.is_none() && state.sample.time_ns != 0 {
+                    tell(Telling::Note(&format!("{}: back", state.name)));
+                }
+                state.mode = Some(mode);
+            }
+            Change::Gone { slot, name } => {
+                if let Some(state) = self.status.interfaces.get_mut(&slot) {
+                    state.mode = None;
+                }
+                tell(Telling::Note(&format!(
+                    "{name}: gone; capture goes on when it is back"
+                )));
+            }
+            Change::Note(note) => tell(Telling::Note(&note)),
+        }
+    }
+
+    /// Passes on what the writer says; whether there is nothing more to do.
+    fn events(&self, tell: &mut dyn FnMut(Telling<'_>)) -> bool {
+        let mut complete = false;
+        while let Ok(event) = self.events.try_recv() {
+            match event {
+                Event::Note(note) => tell(Telling::Note(&note)),
+                Event::Complete => complete = true,
+            }
+        }
+        complete
+    }
+
+    /// Reads all counters, and has them kept.
+    fn sample(&mut self) -> Result<(), WorkerError> {
+        let time_ns = wall_ns();
+        for (slot, state) in &mut self.status.interfaces {
+            state.sample = Sample {
+                time_ns,
+                kernel: self.counters.read(*slot)?,
+                recorder: self.cells.slot(*slot).read(),
+            };
+            let work = Work::Sample {
+                slot: *slot,
+                time_ns,
+                kernel: state.sample.kernel,
+            };
+            let _ = self.work.send(work);
+        }
+        self.status.ring_fill = self.fills.fullest();
+        self.status.bytes_written = self.bytes_written.load(Relaxed);
+        self.status.malformed = self.malformed.load(Relaxed);
+        self.status.unconfigured = self.counters.unconfigured()?;
+        Ok(())
+    }
+
+    /// Empties the rings, writes what came and closes the output; the final counters.
+    fn finish(mut self, tell: &mut dyn FnMut(Telling<'_>)) -> Result<Status, WorkerError> {
+        self.detached.store(true, Relaxed);
+        for drain in std::mem::take(&mut self.drains) {
+            drain.join().map_err(|_| WorkerError::Panicked)?;
+        }
+        // Behind the last blocks, so that the output keeps the final counters, too.
+        self.sample()?;
+        let Self {
+            work,
+            writer,
+            cells,
+            events,
+            bytes_written,
+            mut status,
+            ..
+        } = self;
+        drop(work);
+        let result = writer.join().map_err(|_| WorkerError::Panicked)?;
+        while let Ok(event) = events.try_recv() {
+            if let Event::Note(note) = event {
+                tell(Telling::Note(&note));
+            }
+        }
+        for (slot, state) in &mut status.interfaces {
+            state.sample.recorder = cells.slot(*slot).read();
+        }
+        status.bytes_written = bytes_written.load(Relaxed);
+        match result {
+            Err(error) if !error.is_broken_pipe() => Err(error.into()),
+            _ => Ok(status),
+        }
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, WorkerError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(WorkerError::Thread)
+}
+
+fn wall_ns() -> i64 {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}

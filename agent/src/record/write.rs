@@ -1,0 +1,228 @@
+//! The thread that writes: blocks to an output, with everything that it could not write counted.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+use super::block::RecordBlock;
+use super::counts::{AllCells, Cells, add};
+use super::sample::Sample;
+use crate::capture::InterfaceCounters;
+
+/// How often an output looks after its files when nothing comes.
+const TICK: Duration = Duration::from_millis(500);
+
+/// What the writer is given.
+pub(super) enum Work {
+    /// Packets of an interface.
+    Block { slot: u32, block: RecordBlock },
+    /// An interface whose packets may come from now on.
+    Interface {
+        slot: u32,
+        name: String,
+        tag: String,
+        snaplen: u32,
+    },
+    /// The counters of an interface, once a second.
+    Sample {
+        slot: u32,
+        time_ns: i64,
+        kernel: InterfaceCounters,
+    },
+    /// Something that the user should be told.
+    Note(String),
+}
+
+/// Where packets go.
+pub trait Output: Send {
+    /// Learns of an interface.
+    fn interface(
+        &mut self,
+        slot: u32,
+        name: &str,
+        tag: &str,
+        snaplen: u32,
+    ) -> Result<(), WriteError>;
+
+    /// Writes whole blocks: all of it or, but for what the error says, nothing.
+    fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError>;
+
+    /// Keeps the counters of an interface with its packets.
+    fn sample(&mut self, slot: u32, sample: &Sample) -> Result<(), WriteError>;
+
+    /// Looks after the files: what is due by time alone. Gives what the user should be told.
+    fn tick(&mut self) -> Vec<String>;
+
+    /// Whether it has all that it was made for, so that capture may end.
+    fn is_complete(&self) -> bool {
+        false
+    }
+
+    /// Closes everything.
+    fn finish(&mut self) -> Result<(), WriteError>;
+
+    /// Bytes written so far.
+    fn bytes_written(&self) -> u64;
+}
+
+/// Why packets could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// A file could not be written.
+    #[error("cannot {action} {path}: {source}")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The store refused.
+    #[error("{0}")]
+    Store(String),
+    /// The disk is full.
+    #[error("the disk is full: {0}")]
+    DiskFull(String),
+}
+
+impl WriteError {
+    /// Whether there is no room, which may pass.
+    pub(super) fn is_full(&self) -> bool {
+        match self {
+            Self::File { source, .. } => {
+                matches!(source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+            }
+            Self::DiskFull(_) => true,
+            Self::Store(_) => false,
+        }
+    }
+
+    /// Whether the reader of a pipe went away.
+    pub(super) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::File { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// What the thread needs.
+pub(super) struct Writer {
+    pub(super) output: Box<dyn Output>,
+    pub(super) work: Receiver<Work>,
+    /// Blocks go back to be filled again.
+    pub(super) empty: SyncSender<RecordBlock>,
+    pub(super) cells: Arc<AllCells>,
+    pub(super) bytes_written: Arc<AtomicU64>,
+    /// Lines for the user.
+    pub(super) notes: std::sync::mpsc::Sender<Event>,
+}
+
+/// What the writer tells.
+pub(super) enum Event {
+    /// A line for the user.
+    Note(String),
+    /// The output has all that it wants, or nobody reads it any more.
+    Complete,
+}
+
+impl Writer {
+    /// Runs until all who give it work are gone; then closes the output.
+    pub(super) fn run(mut self) -> Result<(), WriteError> {
+        let mut ticked = Instant::now();
+        let mut failing = false;
+        loop {
+            match self.work.recv_timeout(TICK) {
+                Ok(work) => self.handle(work, &mut failing),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                for note in self.output.tick() {
+                    self.note(note);
+                }
+            }
+            self.bytes_written
+                .store(self.output.bytes_written(), Relaxed);
+            if self.output.is_complete() {
+                let _ = self.notes.send(Event::Complete);
+            }
+        }
+        let result = self.output.finish();
+        self.bytes_written
+            .store(self.output.bytes_written(), Relaxed);
+        result
+    }
+
+    fn handle(&mut self, work: Work, failing: &mut bool) {
+        match work {
+            Work::Block { slot, mut block } => {
+                let result = self.output.append(slot, &block);
+                let (packets, cells) = (u64::from(block.packets()), self.cells.slot(slot));
+                match &result {
+                    Ok(()) => add(&cells.stored, packets),
+                    Err(error) => add(cell_of(cells, error), packets),
+                }
+                block.clear();
+                // Full: there are enough of them.
+                let _ = self.empty.try_send(block);
+                self.report(result, failing);
+            }
+            Work::Interface {
+                slot,
+                name,
+                tag,
+                snaplen,
+            } => {
+                let result = self.output.interface(slot, &name, &tag, snaplen);
+                self.report(result, failing);
+            }
+            Work::Sample {
+                slot,
+                time_ns,
+                kernel,
+            } => {
+                // Read here, behind all blocks before it, so that the counters agree.
+                let recorder = self.cells.slot(slot).read();
+                let sample = Sample {
+                    time_ns,
+                    kernel,
+                    recorder,
+                };
+                let result = self.output.sample(slot, &sample);
+                self.report(result, failing);
+            }
+            Work::Note(note) => self.note(note),
+        }
+    }
+
+    /// Says the first failure of a row of them; the counters have the rest.
+    fn report(&self, result: Result<(), WriteError>, failing: &mut bool) {
+        match result {
+            Ok(()) => *failing = false,
+            Err(error) if error.is_broken_pipe() => {
+                let _ = self.notes.send(Event::Complete);
+            }
+            Err(error) => {
+                if !*failing {
+                    self.note(error.to_string());
+                }
+                *failing = true;
+            }
+        }
+    }
+
+    fn note(&self, note: String) {
+        // Nobody listens any more: it is the end.
+        let _ = self.notes.send(Event::Note(note));
+    }
+}
+
+fn cell_of<'a>(cells: &'a Cells, error: &WriteError) -> &'a AtomicU64 {
+    if error.is_full() {
+        &cells.dropped_disk_full
+    } else {
+        &cells.dropped_write_error
+    }
+}
