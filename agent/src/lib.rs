@@ -42,6 +42,7 @@ mod tests {
     const MAY_USE: &[(&str, &[&str])] = &[
         ("capfile", &["frame"]),
         ("capture", &[]),
+        ("record", &["capture", "store"]),
         ("decode", &["frame", "spelling", "types"]),
         ("lang", &[]),
         (
