@@ -374,7 +374,7 @@ pub(crate) fn frames(link: u16, packet: &Packet) -> Vec<Frame> {
             vec![frame]
         }
         242 => vec![[&[3; 40], &kind[..], &[0, 0], bytes].concat()],
-        258 => {
+        149 | 258 => {
             let head = |link: u8| header(108, &[(0, &[108]), (4, &[1]), (8, &[link])]);
             let mut frames = vec![join(&head(1), &ethernet(packet.kind, bytes))];
             frames.extend(

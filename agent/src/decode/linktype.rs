@@ -48,6 +48,8 @@ static LINKS: &[Link] = &[
     link(119, "IEEE802_11_PRISM", dot11::prism),
     link(127, "IEEE802_11_RADIOTAP", dot11::radiotap),
     link(138, "APPLE_IP_OVER_IEEE1394", |d| after_type(d, 16)),
+    // Darwin wrote PKTAP under the number that is USER2 elsewhere, before it had its own.
+    link(149, "PKTAP", pktap),
     link(163, "IEEE802_11_AVS", dot11::avs),
     link(166, "PPP_PPPD", |d| ppp(from(d, 1))),
     link(192, "PPI", ppi),
@@ -259,7 +261,7 @@ fn wrapped(length: Option<u32>, inner: Option<u32>, data: &[u8]) -> Next<'_> {
     let length = length.and_then(|l| usize::try_from(l).ok());
     let inner = inner.and_then(|i| u16::try_from(i).ok()).map(LinkType);
     match (length, inner) {
-        (Some(length @ 8..), Some(inner)) if !matches!(inner, LinkType(192 | 258)) => {
+        (Some(length @ 8..), Some(inner)) if !matches!(inner, LinkType(149 | 192 | 258)) => {
             first(inner, from(data, length))
         }
         _ => Next::Stop,
