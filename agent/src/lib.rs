@@ -41,7 +41,7 @@ mod tests {
     /// Which modules each module may name (`exec` needs of `lang` the one reader of times) in `use crate::...` and `crate::...` paths.
     const MAY_USE: &[(&str, &[&str])] = &[
         ("capfile", &["frame"]),
-        ("capture", &[]),
+        ("capture", &["frame"]),
         ("record", &["capture", "store"]),
         ("decode", &["frame", "spelling", "types"]),
         ("lang", &[]),

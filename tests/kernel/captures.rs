@@ -175,6 +175,6 @@ fn expected_table(path: &Path) -> Table {
 }
 
 /// Where a header's lengths lie, what a packet "is" is a matter of taste.
-fn malformed(file: &str) -> bool {
+pub(crate) fn malformed(file: &str) -> bool {
     file.starts_with("malformed/")
 }

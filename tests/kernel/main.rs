@@ -10,6 +10,7 @@ mod baseline;
 mod captures;
 mod counters;
 mod decoded;
+mod filter;
 mod frames;
 mod namespace;
 mod process;

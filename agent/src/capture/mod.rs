@@ -6,6 +6,7 @@
 mod attach;
 mod clock;
 mod counters;
+pub mod filter;
 mod interfaces;
 mod netlink;
 mod offload;
