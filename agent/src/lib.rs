@@ -23,6 +23,9 @@ pub mod decode;
 pub mod lang;
 pub mod plan;
 
+#[cfg(feature = "store")]
+pub mod store;
+
 #[cfg(feature = "capture")]
 pub mod record;
 
@@ -44,6 +47,7 @@ mod tests {
         ("capture", &["frame"]),
         ("record", &["capture", "store"]),
         ("decode", &["frame", "spelling", "types"]),
+        ("store", &["capfile", "decode", "frame"]),
         ("lang", &[]),
         (
             "plan",

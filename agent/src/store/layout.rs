@@ -1,0 +1,418 @@
+//! Names of folders and files in a store: made here, parsed here, and nowhere else.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+
+use super::Error;
+
+/// Holds the lock and the state of a source's writer.
+pub(super) const STATE_FILE: &str = "writer.state";
+/// Ends the names of files that are not complete yet.
+pub(super) const TEMPORARY: &str = ".tmp";
+/// Configuration in a well's folder.
+pub(super) const WELL_FILE: &str = "well.toml";
+
+/// Where packets come from: one folder of the store.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source {
+    /// The well, which keeps the packets.
+    pub well: String,
+    /// The interface that received them, or `import`.
+    pub interface: String,
+    /// The tag that queries ask for.
+    pub tag: String,
+}
+
+impl Source {
+    /// Folder of the source below the store: `WELL/IFACE` where the tag has the well's name, else
+    /// `WELL/IFACE=TAG`.
+    pub fn folder(&self, store: &Path) -> PathBuf {
+        store.join(escape(&self.well)).join(self.folder_name())
+    }
+
+    fn folder_name(&self) -> String {
+        let interface = escape(&self.interface);
+        match self.tag == self.well {
+            true => interface,
+            false => format!("{interface}={}", escape(&self.tag)),
+        }
+    }
+
+    /// The source of a folder in a well's folder; `None` if no source is written so.
+    pub fn parse(well: &str, folder_name: &str) -> Option<Self> {
+        let (interface, tag) = match folder_name.split_once('=') {
+            Some((interface, tag)) => (interface, unescape(tag)?),
+            None => (folder_name, well.to_owned()),
+        };
+        let source = Self {
+            well: well.to_owned(),
+            interface: unescape(interface)?,
+            tag,
+        };
+        (source.folder_name() == folder_name).then_some(source)
+    }
+
+    /// Refuses empty names, for which there is no folder.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let names = [
+            ("well", &self.well),
+            ("interface", &self.interface),
+            ("tag", &self.tag),
+        ];
+        match names.iter().find(|(_, name)| name.is_empty()) {
+            Some((what, _)) => Err(Error::EmptyName(what)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A name as a path component: bytes other than letters, digits and `-_.:@+,` become `%XX`, as
+/// does a dot at the start.
+pub(super) fn escape(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for (at, byte) in name.bytes().enumerate() {
+        let plain = byte.is_ascii_alphanumeric() || b"-_.:@+,".contains(&byte);
+        if plain && !(at == 0 && byte == b'.') {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+/// The name that [`escape`] writes so; `None` if it writes none so.
+pub(super) fn unescape(escaped: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let (digits, after) = rest.split_at_checked(2)?;
+        let digits = std::str::from_utf8(digits).ok()?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = after;
+    }
+    let name = String::from_utf8(bytes).ok()?;
+    (!name.is_empty() && escape(&name) == escaped).then_some(name)
+}
+
+/// What a file of a source holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Packets: `.pcap`.
+    Capture,
+    /// Tuples of the packets: `.parquet`.
+    Sidecar,
+    /// What was lost meanwhile: `.counters`.
+    Counters,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Capture, Self::Sidecar, Self::Counters];
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Capture => "pcap",
+            Self::Sidecar => "parquet",
+            Self::Counters => "counters",
+        }
+    }
+
+    fn split(name: &str) -> Option<(&str, Self)> {
+        Self::ALL.iter().find_map(|&kind| {
+            let stem = name.strip_suffix(kind.extension())?.strip_suffix('.')?;
+            Some((stem, kind))
+        })
+    }
+}
+
+/// The name that the files of one closed capture share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedName {
+    /// Time of the first packet, in nanoseconds since 1970, not before it.
+    pub time_ns: i64,
+    /// Number in the order of writing.
+    pub sequence: u64,
+}
+
+impl ClosedName {
+    fn time(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_nanos(self.time_ns)
+    }
+
+    /// The day's folder below the source's.
+    pub fn folder(self, source_folder: &Path) -> PathBuf {
+        source_folder.join(self.time().format("%Y/%m/%d").to_string())
+    }
+
+    /// Name of one of the files.
+    pub fn file_name(self, kind: Kind) -> String {
+        let (time, sequence) = (self.time(), self.sequence);
+        let seconds = time.format("%Y%m%dT%H%M%S");
+        let fraction = time.timestamp_subsec_nanos();
+        format!(
+            "{seconds}.{fraction:09}Z-{sequence:06}.{}",
+            kind.extension()
+        )
+    }
+
+    /// Path of one of the files.
+    pub fn path(self, source_folder: &Path, kind: Kind) -> PathBuf {
+        self.folder(source_folder).join(self.file_name(kind))
+    }
+
+    /// The name and kind of a file; `None` if no file is named so.
+    pub fn parse(file_name: &str) -> Option<(Self, Kind)> {
+        let (stem, kind) = Kind::split(file_name)?;
+        let (time, sequence) = stem.split_once('-')?;
+        let time = NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%S%.9fZ").ok()?;
+        let name = Self {
+            time_ns: time.and_utc().timestamp_nanos_opt()?,
+            sequence: sequence.parse().ok()?,
+        };
+        (name.file_name(kind) == file_name).then_some((name, kind))
+    }
+}
+
+/// Name of a file that is being written.
+pub fn active_name(sequence: u64, kind: Kind) -> String {
+    format!("active-{sequence:06}.{}", kind.extension())
+}
+
+/// Sequence number and kind of a file that is being written; `None` if none is named so.
+pub fn parse_active(file_name: &str) -> Option<(u64, Kind)> {
+    let (stem, kind) = Kind::split(file_name)?;
+    let sequence = stem.strip_prefix("active-")?.parse().ok()?;
+    (active_name(sequence, kind) == file_name).then_some((sequence, kind))
+}
+
+/// The files of one closed capture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSet {
+    /// Their name.
+    pub name: ClosedName,
+    /// Which of them there are.
+    pub kinds: Vec<Kind>,
+}
+
+impl FileSet {
+    /// Whether there is a file of this kind.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.kinds.contains(&kind)
+    }
+}
+
+/// What is in a source's folder.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Files being written (or left so), by sequence number.
+    pub active: BTreeMap<u64, Vec<Kind>>,
+    /// Closed files, by sequence number.
+    pub closed: BTreeMap<u64, FileSet>,
+    /// Files that were never completed.
+    pub temporary: Vec<PathBuf>,
+    /// Files that the store did not write, or not there.
+    pub unknown: Vec<PathBuf>,
+}
+
+impl Listing {
+    /// Lists a source's folder: first what is being written, then what is closed, so that a file
+    /// that is closed meanwhile is found at least once.
+    pub fn read(source_folder: &Path) -> Result<Self, Error> {
+        let mut listing = Self::default();
+        let mut years = Vec::new();
+        for (path, name, is_folder) in entries(source_folder)? {
+            match parse_active(&name) {
+                _ if is_folder && is_number(&name, 4) => years.push(path),
+                Some((sequence, kind)) if !is_folder => {
+                    listing.active.entry(sequence).or_default().push(kind);
+                }
+                _ if !is_folder && name == STATE_FILE => {}
+                _ => listing.note(path, &name, is_folder),
+            }
+        }
+        for year in years {
+            listing.numbered(&year, &mut |listing, month| {
+                listing.numbered(&month, &mut |listing, day| listing.day(source_folder, &day))
+            })?;
+        }
+        Ok(listing)
+    }
+
+    /// Highest sequence number that a file has.
+    pub fn last_sequence(&self) -> Option<u64> {
+        let active = self.active.keys().next_back();
+        active.max(self.closed.keys().next_back()).copied()
+    }
+
+    fn note(&mut self, path: PathBuf, name: &str, is_folder: bool) {
+        match !is_folder && is_temporary(name) {
+            true => self.temporary.push(path),
+            false => self.unknown.push(path),
+        }
+    }
+
+    fn numbered(
+        &mut self,
+        folder: &Path,
+        each: &mut dyn FnMut(&mut Self, PathBuf) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for (path, name, is_folder) in entries(folder)? {
+            match is_folder && is_number(&name, 2) {
+                true => each(self, path)?,
+                false => self.note(path, &name, is_folder),
+            }
+        }
+        Ok(())
+    }
+
+    fn day(&mut self, source_folder: &Path, day: &Path) -> Result<(), Error> {
+        for (path, name, is_folder) in entries(day)? {
+            let parsed = ClosedName::parse(&name)
+                .filter(|(closed, _)| !is_folder && closed.folder(source_folder) == day);
+            let Some((closed, kind)) = parsed else {
+                self.note(path, &name, is_folder);
+                continue;
+            };
+            let set = self.closed.entry(closed.sequence).or_insert(FileSet {
+                name: closed,
+                kinds: Vec::new(),
+            });
+            match set.name == closed {
+                true => set.kinds.push(kind),
+                false => self.unknown.push(path),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a file is one of ours that was never completed.
+fn is_temporary(name: &str) -> bool {
+    name.strip_suffix(TEMPORARY)
+        .is_some_and(|name| ClosedName::parse(name).is_some())
+}
+
+fn is_number(name: &str, digits: usize) -> bool {
+    name.len() == digits && name.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Path, name and whether it is a folder, of all in a folder; nothing if there is none.
+pub(super) fn entries(folder: &Path) -> Result<Vec<(PathBuf, String, bool)>, Error> {
+    let failed = |source| Error::io("read the folder", folder)(source);
+    let found = match fs::read_dir(folder) {
+        Ok(found) => found,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut all = Vec::new();
+    for entry in found {
+        let entry = entry.map_err(failed)?;
+        let is_folder = entry.file_type().map_err(failed)?.is_dir();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        all.push((entry.path(), name, is_folder));
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// All sources of a store, and what in it is no source.
+pub fn sources(store: &Path) -> Result<(Vec<Source>, Vec<PathBuf>), Error> {
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    for (path, name, is_folder) in entries(store)? {
+        let Some(well) = unescape(&name).filter(|_| is_folder) else {
+            unknown.push(path);
+            continue;
+        };
+        for (path, name, is_folder) in entries(&path)? {
+            match Source::parse(&well, &name) {
+                Some(source) if is_folder => found.push(source),
+                _ if name == WELL_FILE && !is_folder => {}
+                _ => unknown.push(path),
+            }
+        }
+    }
+    Ok((found, unknown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(well: &str, interface: &str, tag: &str) -> Source {
+        Source {
+            well: well.to_owned(),
+            interface: interface.to_owned(),
+            tag: tag.to_owned(),
+        }
+    }
+
+    #[test]
+    fn sources_and_folders_are_the_same_thing() {
+        let store = Path::new("/s");
+        for (source, folder) in [
+            (source("pcap", "lan0", "pcap"), "/s/pcap/lan0"),
+            (source("pcap", "lan0", "lan"), "/s/pcap/lan0=lan"),
+            (source("a/b", "..", "x=y"), "/s/a%2Fb/%2E.=x%3Dy"),
+            (source("é", "eth0.5", "é"), "/s/%C3%A9/eth0.5"),
+        ] {
+            let path = source.folder(store);
+            assert_eq!(path, Path::new(folder));
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert_eq!(Source::parse(&source.well, name), Some(source));
+        }
+        for name in ["", "=x", "x=", "lan0=pcap", "a%2fb", ".x", "%zz", "a=b=c"] {
+            assert_eq!(Source::parse("pcap", name), None, "{name}");
+        }
+        assert!(source("", "a", "b").check().is_err());
+    }
+
+    #[test]
+    fn file_names_are_parsed_strictly() {
+        let name = ClosedName {
+            time_ns: 1_795_543_200_000_000_042,
+            sequence: 42,
+        };
+        let text = "20261124T180000.000000042Z-000042.pcap";
+        assert_eq!(name.file_name(Kind::Capture), text);
+        assert_eq!(
+            name.path(Path::new("/i"), Kind::Capture),
+            Path::new("/i/2026/11/24").join(text)
+        );
+        assert_eq!(ClosedName::parse(text), Some((name, Kind::Capture)));
+        let long = ClosedName {
+            time_ns: 0,
+            sequence: 12_345_678,
+        };
+        let text = long.file_name(Kind::Sidecar);
+        assert_eq!(text, "19700101T000000.000000000Z-12345678.parquet");
+        assert_eq!(ClosedName::parse(&text), Some((long, Kind::Sidecar)));
+        for wrong in [
+            "20261124T180000.000000042Z-42.pcap",
+            "20261124T180000.000000042Z-000042.pcapng",
+            "20261124T180000.00000042Z-000042.pcap",
+            "20261324T180000.000000042Z-000042.pcap",
+            "20261124T180000.000000042Z-000042.pcap.tmp",
+            "20261124T180000.000000042-000042.pcap",
+            "20261124T180000.000000042Z--00042.pcap",
+        ] {
+            assert_eq!(ClosedName::parse(wrong), None, "{wrong}");
+        }
+        assert_eq!(
+            parse_active("active-000043.pcap"),
+            Some((43, Kind::Capture))
+        );
+        assert_eq!(parse_active("active-43.pcap"), None);
+        assert_eq!(parse_active("active-+00043.pcap"), None);
+    }
+}

@@ -1,0 +1,36 @@
+//! The packet store: capture files by well and source, their tuple sidecars and loss tables.
+//!
+//! ```text
+//! STORE/WELL/IFACE/2026/11/24/20261124T180000.000000000Z-000042.pcap      closed
+//! STORE/WELL/IFACE/2026/11/24/20261124T180000.000000000Z-000042.parquet   its tuple sidecar
+//! STORE/WELL/IFACE/2026/11/24/20261124T180000.000000000Z-000042.counters  what was lost meanwhile
+//! STORE/WELL/IFACE/active-000043.pcap                                     being written
+//! ```
+//!
+//! Invariants: capture files are the truth, everything else can be made again from them; a
+//! closed capture file never changes; a source has one writer at a time (a lock says so); its
+//! sequence numbers grow for ever, and order by them is the order of writing, whatever the times
+//! of packets say; a name appears by atomic rename once its content is on the disk. Unknown
+//! files are never touched.
+
+pub mod block;
+pub mod catalog;
+mod close;
+mod error;
+pub mod layout;
+pub mod loss;
+mod records;
+pub mod recover;
+mod state;
+pub mod well;
+pub mod writer;
+
+#[cfg(test)]
+mod testing;
+
+pub use block::RecordBlock;
+pub use catalog::{CaptureFile, Filter, Snapshot};
+pub use error::Error;
+pub use layout::Source;
+pub use well::{Retention, Wells};
+pub use writer::{Outcome, SourceWriter, WriterOptions};

@@ -1,0 +1,446 @@
+//! What a start finds after a crash, and how it is put in order.
+//!
+//! Only what is proved to be no whole record is cut: a record that passes the end of the file,
+//! or zero bytes up to the end. A file that is damaged in another way is kept whole, since good
+//! records may follow; readers skip the damage and say so.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Error,
+    close::{self, Closing},
+    layout::{Kind, Listing, active_name},
+    loss::Table,
+    records::{self, FILE_HEADER, FileHeader, Tail},
+};
+
+/// One thing that recovery did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Bytes after the last whole record (or line) were cut off.
+    Cut {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// A file was closed under its proper name.
+    Closed {
+        /// Its new path.
+        path: PathBuf,
+        /// Whole records in it.
+        packets: u64,
+    },
+    /// A file that held nothing, was never completed, or belongs to no capture file was removed.
+    Removed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is damaged, other than at its end; it was kept as it is.
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Offset of the damage.
+        offset: u64,
+    },
+    /// A file that is no capture file was renamed, out of the way.
+    SetAside {
+        /// Its new path.
+        path: PathBuf,
+    },
+}
+
+/// What recovery did to a source, in order.
+pub type Report = Vec<Action>;
+
+/// Puts a source in order. The caller holds its lock. `now_ns` is the wall clock in nanoseconds
+/// since 1970. Without need it does nothing, and doing it again does nothing more.
+pub(super) fn recover(source_folder: &Path, now_ns: i64) -> Result<Report, Error> {
+    let mut report = Report::new();
+    let listing = Listing::read(source_folder)?;
+    for path in listing.temporary {
+        close::remove(&path)?;
+        report.push(Action::Removed { path });
+    }
+    for set in listing.closed.values() {
+        if set.has(Kind::Sidecar) && !set.has(Kind::Capture) {
+            let path = set.name.path(source_folder, Kind::Sidecar);
+            close::remove(&path)?;
+            report.push(Action::Removed { path });
+        }
+    }
+    for (&sequence, kinds) in &listing.active {
+        if kinds.contains(&Kind::Sidecar) {
+            let path = source_folder.join(active_name(sequence, Kind::Sidecar));
+            close::remove(&path)?;
+            report.push(Action::Removed { path });
+        }
+        counters(source_folder, sequence, &mut report)?;
+        match kinds.contains(&Kind::Capture) {
+            true => capture(source_folder, sequence, now_ns, &mut report)?,
+            false => orphan_counters(source_folder, sequence, &listing.closed, &mut report)?,
+        }
+    }
+    Ok(report)
+}
+
+/// Cuts the last line of a loss table if it is not whole.
+fn counters(source_folder: &Path, sequence: u64, report: &mut Report) -> Result<(), Error> {
+    let path = source_folder.join(active_name(sequence, Kind::Counters));
+    let length = match fs::metadata(&path) {
+        Ok(metadata) => metadata.len(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::io("read", &path)(e)),
+    };
+    let table = Table::read(&path).map_err(Error::io("read", &path))?;
+    if table.whole_bytes < length {
+        OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_len(table.whole_bytes))
+            .map_err(Error::io("cut", &path))?;
+        let bytes = length - table.whole_bytes;
+        report.push(Action::Cut {
+            path: path.clone(),
+            bytes,
+        });
+    }
+    if table.samples.is_empty() {
+        close::remove(&path)?;
+        report.push(Action::Removed { path });
+    }
+    Ok(())
+}
+
+/// A loss table whose capture file is closed (or gone) already.
+fn orphan_counters(
+    source_folder: &Path,
+    sequence: u64,
+    closed: &std::collections::BTreeMap<u64, super::layout::FileSet>,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let from = source_folder.join(active_name(sequence, Kind::Counters));
+    let table = Table::read(&from).map_err(Error::io("read", &from))?;
+    let Some(first) = table.samples.first() else {
+        return Ok(());
+    };
+    let name = closed.get(&sequence).map_or(
+        super::layout::ClosedName {
+            time_ns: first.time_ns.max(0),
+            sequence,
+        },
+        |set| set.name,
+    );
+    let path = name.path(source_folder, Kind::Counters);
+    close::make_folders(&name.folder(source_folder))?;
+    fs::rename(&from, &path).map_err(Error::io("rename", &from))?;
+    close::sync_folders(&name.folder(source_folder), source_folder)?;
+    report.push(Action::Closed { path, packets: 0 });
+    Ok(())
+}
+
+/// Closes a capture file that was being written.
+fn capture(
+    source_folder: &Path,
+    sequence: u64,
+    now_ns: i64,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let path = source_folder.join(active_name(sequence, Kind::Capture));
+    let failed = |e| Error::io("recover", &path)(e);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    let Some(header) = FileHeader::read(&file).map_err(failed)? else {
+        return without_header(
+            source_folder,
+            sequence,
+            &path,
+            &file,
+            length,
+            now_ns,
+            report,
+        );
+    };
+    let walk = records::walk(&file, header, length).map_err(failed)?;
+    let keep = match walk.tail {
+        Tail::Damaged => length,
+        Tail::Clean | Tail::Cut | Tail::Zeros => walk.end,
+    };
+    if keep < length {
+        let bytes = length - keep;
+        report.push(Action::Cut {
+            path: path.clone(),
+            bytes,
+        });
+    }
+    // Behind the damage there may be packets, though none is before it.
+    let first_ns = match walk.tail {
+        Tail::Damaged => walk.first_ns.or(Some(now_ns)),
+        _ => walk.first_ns,
+    };
+    close(
+        source_folder,
+        sequence,
+        file,
+        keep,
+        first_ns,
+        walk.packets,
+        now_ns,
+        report,
+    )?;
+    if walk.tail == Tail::Damaged
+        && let Some(Action::Closed { path, .. }) = report.last()
+    {
+        let path = path.clone();
+        let offset = walk.end;
+        report.push(Action::Damaged { path, offset });
+    }
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call's worth of facts")]
+fn close(
+    source_folder: &Path,
+    sequence: u64,
+    file: File,
+    length: u64,
+    first_ns: Option<i64>,
+    packets: u64,
+    now_ns: i64,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let closing = Closing {
+        source_folder: source_folder.to_path_buf(),
+        sequence,
+        file,
+        length,
+        first_ns,
+        now_ns,
+    };
+    let closed = closing.run()?;
+    if first_ns.is_none() {
+        let path = source_folder.join(active_name(sequence, Kind::Capture));
+        report.push(Action::Removed { path });
+    }
+    if let Some(closed) = closed {
+        let counters = || closed.name.path(source_folder, Kind::Counters);
+        let path = closed.path.clone().unwrap_or_else(counters);
+        report.push(Action::Closed { path, packets });
+    }
+    Ok(())
+}
+
+/// A file that ends inside its header, or is all zeros, surely holds no packet; another one that
+/// does not start as the store's files do is not ours to judge.
+fn without_header(
+    source_folder: &Path,
+    sequence: u64,
+    path: &Path,
+    file: &File,
+    length: u64,
+    now_ns: i64,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let failed = |e| Error::io("recover", path)(e);
+    let empty = length < FILE_HEADER as u64 || records::all_zeros(file).map_err(failed)?;
+    if empty {
+        let file = file.try_clone().map_err(failed)?;
+        return close(
+            source_folder,
+            sequence,
+            file,
+            length,
+            None,
+            0,
+            now_ns,
+            report,
+        );
+    }
+    let aside = source_folder.join(format!("damaged-{sequence:06}.pcap"));
+    fs::rename(path, &aside).map_err(failed)?;
+    report.push(Action::SetAside { path: aside });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{Folder, NOW, block, packets_of};
+    use crate::store::{SourceWriter, WriterOptions};
+
+    /// A source whose writer died, and the bytes of its active file.
+    fn died(blocks: &[(i64, usize)]) -> (Folder, Vec<u8>) {
+        let folder = Folder::new();
+        let (mut writer, report) =
+            SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+        assert_eq!(report, []);
+        for &(first, count) in blocks {
+            writer.append(&block(first, count));
+        }
+        drop(writer);
+        let active = folder.path().join(active_name(1, Kind::Capture));
+        let bytes = fs::read(active).unwrap();
+        (folder, bytes)
+    }
+
+    /// Ends of the records.
+    fn ends(bytes: &[u8]) -> Vec<usize> {
+        let mut ends = vec![FILE_HEADER];
+        while let Some(length) = bytes
+            .get(ends[ends.len() - 1] + 8..)
+            .and_then(|b| b.first_chunk())
+        {
+            ends.push(ends[ends.len() - 1] + 16 + u32::from_le_bytes(*length) as usize);
+        }
+        ends
+    }
+
+    #[test]
+    fn every_truncation_of_the_last_bytes_keeps_every_whole_packet() {
+        let (folder, bytes) = died(&[(NOW, 40), (NOW + 1_000_000, 60)]);
+        let ends = ends(&bytes);
+        assert_eq!(ends.last(), Some(&bytes.len()));
+        let lowest = bytes.len().saturating_sub(4_096);
+        for cut in (0..FILE_HEADER + 1).chain(lowest..=bytes.len()) {
+            let source = Folder::new();
+            let active = source.path().join(active_name(7, Kind::Capture));
+            fs::write(&active, &bytes[..cut]).unwrap();
+            let (writer, report) =
+                SourceWriter::open(source.path(), WriterOptions::default(), NOW).unwrap();
+            assert!(!active.exists());
+            let whole = ends
+                .iter()
+                .filter(|&&end| end <= cut)
+                .count()
+                .saturating_sub(1);
+            let keep = ends[whole];
+            let path = source.closed(7, NOW);
+            assert_eq!(path.exists(), whole > 0, "cut at {cut}");
+            if whole > 0 {
+                assert_eq!(fs::read(&path).unwrap(), &bytes[..keep], "cut at {cut}");
+                assert_eq!(packets_of(&path).len(), whole);
+            }
+            let cut_off = report.iter().any(|a| {
+                matches!(a, Action::Cut { bytes, .. }
+                if *bytes == (cut - keep) as u64)
+            });
+            assert_eq!(cut_off, cut > keep && cut >= FILE_HEADER, "cut at {cut}");
+            assert!(!report.iter().any(|a| matches!(a, Action::Damaged { .. })));
+            drop(writer);
+            let again = recover(source.path(), NOW).unwrap();
+            assert_eq!(again, [], "cut at {cut}");
+        }
+        drop(folder);
+    }
+
+    #[test]
+    fn sequence_numbers_go_on_and_zeros_at_the_end_are_cut() {
+        let (folder, bytes) = died(&[(NOW, 5)]);
+        let active = folder.path().join(active_name(1, Kind::Capture));
+        fs::write(&active, [&bytes[..], &[0; 5_000]].concat()).unwrap();
+        let (mut writer, report) =
+            SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+        let path = folder.closed(1, NOW);
+        let expected = [
+            Action::Cut {
+                path: active,
+                bytes: 5_000,
+            },
+            Action::Closed {
+                path: path.clone(),
+                packets: 5,
+            },
+        ];
+        assert_eq!(report, expected);
+        assert_eq!(fs::read(path).unwrap(), bytes);
+        writer.append(&block(NOW, 1));
+        assert!(folder.path().join("active-000002.pcap").exists());
+        let (closed, ..) = writer.close(NOW);
+        assert_eq!(closed[0].name.sequence, 2);
+        // Retention took everything; the numbers still go on.
+        fs::remove_dir_all(folder.path().join("2026")).unwrap();
+        let (mut writer, _) =
+            SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+        writer.append(&block(NOW, 1));
+        assert!(folder.path().join("active-000003.pcap").exists());
+    }
+
+    #[test]
+    fn damage_in_the_middle_cuts_nothing() {
+        let (folder, mut bytes) = died(&[(NOW, 50)]);
+        let ends = ends(&bytes);
+        bytes[ends[10] + 8..ends[10] + 12].copy_from_slice(&[0xff; 4]);
+        let active = folder.path().join(active_name(1, Kind::Capture));
+        fs::write(&active, &bytes).unwrap();
+        let (_, report) = SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+        let path = folder.closed(1, NOW);
+        let offset = ends[10] as u64;
+        assert_eq!(
+            report.last(),
+            Some(&Action::Damaged {
+                path: path.clone(),
+                offset
+            })
+        );
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        assert_eq!(packets_of(&path).len(), 49);
+    }
+
+    #[test]
+    fn what_was_never_completed_is_removed_and_what_is_foreign_is_kept() {
+        let (folder, _) = died(&[(NOW, 1)]);
+        drop(SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap());
+        let capture = folder.closed(1, NOW);
+        let temporary = capture.with_extension("parquet.tmp");
+        let orphan = folder.closed(9, NOW).with_extension("parquet");
+        let foreign = folder.path().join("notes.txt");
+        let aside = folder.path().join("active-000005.pcap");
+        for path in [&temporary, &orphan, &foreign] {
+            fs::write(path, "x").unwrap();
+        }
+        fs::write(&aside, "this is no capture file at all").unwrap();
+        let report = recover(folder.path(), NOW).unwrap();
+        assert_eq!(
+            report,
+            [
+                Action::Removed { path: temporary },
+                Action::Removed { path: orphan },
+                Action::SetAside {
+                    path: folder.path().join("damaged-000005.pcap")
+                },
+            ]
+        );
+        assert!(foreign.exists() && capture.exists());
+        assert_eq!(recover(folder.path(), NOW).unwrap(), []);
+    }
+
+    #[test]
+    fn a_loss_table_is_kept_without_packets_and_its_cut_line_goes() {
+        let folder = Folder::new();
+        let (mut writer, _) =
+            SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+        let sample = crate::store::loss::Sample {
+            time_ns: NOW,
+            run: NOW,
+            ..Default::default()
+        };
+        writer.record(&sample);
+        drop(writer);
+        let table = folder.path().join(active_name(1, Kind::Counters));
+        let whole = fs::read(&table).unwrap();
+        fs::write(&table, [&whole[..], b"17\t1"].concat()).unwrap();
+        recover(folder.path(), NOW).unwrap();
+        let closed = folder.closed(1, NOW).with_extension("counters");
+        assert_eq!(Table::read(&closed).unwrap().samples, [sample]);
+        assert_eq!(fs::read(closed).unwrap(), whole);
+        assert!(!folder.path().join(active_name(1, Kind::Capture)).exists());
+    }
+}

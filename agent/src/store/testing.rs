@@ -1,0 +1,63 @@
+//! What the tests of the store share: a source's folder, packets, and reading them back.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    RecordBlock,
+    layout::{ClosedName, Kind},
+};
+use crate::capfile::Input;
+
+/// 2026-11-24 18:00 UTC, in nanoseconds since 1970.
+pub(super) const NOW: i64 = 1_795_543_200_000_000_000;
+
+/// A temporary folder of a source, `STORE/pcap/lan0`.
+pub(super) struct Folder {
+    root: tempfile::TempDir,
+    source: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let source = root.path().join("pcap/lan0");
+        std::fs::create_dir_all(&source).unwrap();
+        Self { root, source }
+    }
+
+    pub(super) fn store(&self) -> &Path {
+        self.root.path()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.source
+    }
+
+    /// Path of a closed capture file.
+    pub(super) fn closed(&self, sequence: u64, time_ns: i64) -> PathBuf {
+        ClosedName { time_ns, sequence }.path(&self.source, Kind::Capture)
+    }
+}
+
+/// Packets from `first_ns` on, a microsecond apart, of different lengths.
+pub(super) fn block(first_ns: i64, count: usize) -> RecordBlock {
+    let mut block = RecordBlock::default();
+    for n in 0..count {
+        let data: Vec<u8> = (0..60 + n % 90).map(|i| (i * 7 + n) as u8).collect();
+        block.push(first_ns + n as i64 * 1_000, 1_500, &data);
+    }
+    block
+}
+
+/// Times and data of the packets of a file; it may be damaged.
+pub(super) fn packets_of(path: &Path) -> Vec<(i64, Vec<u8>)> {
+    let file = std::fs::File::open(path).unwrap();
+    let length = file.metadata().unwrap().len();
+    let input = Input::from_file(&path.to_string_lossy(), file, length);
+    let mut reader = input.open().unwrap();
+    let mut packets = Vec::new();
+    while let Some(frame) = reader.next_frame() {
+        packets.push((frame.time_ns.unwrap(), frame.data.to_vec()));
+    }
+    packets
+}

@@ -1,0 +1,620 @@
+//! The active file of one source: appending, rotation, and what happens when the disk is full.
+//!
+//! Each block goes to the system by one write, nothing is kept in this process: when it is
+//! killed, no block is lost that [`SourceWriter::append`] had returned for. Against a power loss,
+//! the file is brought to the disk every [`WriterOptions::sync_every`] and when it is closed.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    Error, RecordBlock,
+    block::LONGEST_PACKET,
+    close::{self, Closer, Closing},
+    layout::{Kind, Listing, active_name},
+    loss::{self, Reason, Sample},
+    records::{FILE_HEADER, FileHeader, SNAPLEN},
+    recover,
+    state::{Lock, State},
+};
+use crate::frame::LinkType;
+
+pub use super::close::ClosedFile;
+
+/// How a source is written.
+#[derive(Clone, Copy, Debug)]
+pub struct WriterOptions {
+    /// Link type of the packets.
+    pub link_type: LinkType,
+    /// Snap length for the file header, in bytes.
+    pub snaplen: u32,
+    /// A file is closed before it gets longer than this, in bytes.
+    pub rotate_bytes: u64,
+    /// A file is closed when the wall clock passes a multiple of this since 1970.
+    pub rotate_every: Option<Duration>,
+    /// Longest time until written packets are asked to be brought to the disk.
+    pub sync_every: Duration,
+}
+
+impl Default for WriterOptions {
+    /// Ethernet, 256 MiB or an hour a file, 5 seconds between synchronisations.
+    fn default() -> Self {
+        Self {
+            link_type: LinkType(1),
+            snaplen: SNAPLEN,
+            rotate_bytes: 256 << 20,
+            rotate_every: Some(Duration::from_secs(3_600)),
+            sync_every: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What became of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// In the file.
+    Stored,
+    /// Not stored, and counted.
+    Dropped(Reason),
+}
+
+/// What a writer did since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Packets in the files.
+    pub stored: u64,
+    /// Bytes of their records.
+    pub bytes: u64,
+    /// Packets dropped because the disk or the quota was full.
+    pub disk_full: u64,
+    /// Packets dropped because the disk failed in another way.
+    pub io_error: u64,
+    /// Packets longer than any reader takes.
+    pub too_long: u64,
+    /// Stored packets whose time was changed to one that pcap can hold.
+    pub clamped: u64,
+    /// Counter samples that could not be written.
+    pub samples_lost: u64,
+    /// Failures to close or to bring to the disk, each tried again.
+    pub close_failures: u64,
+}
+
+/// A file being written.
+#[derive(Debug)]
+struct Active {
+    sequence: u64,
+    file: File,
+    header: FileHeader,
+    /// Bytes that are whole records.
+    length: u64,
+    first_ns: Option<i64>,
+    opened_ns: i64,
+    counters: Option<loss::Writer>,
+    /// Bytes that were there when the last synchronisation was asked for.
+    synced: u64,
+}
+
+/// Writes the capture files of one source.
+#[derive(Debug)]
+pub struct SourceWriter {
+    folder: PathBuf,
+    options: WriterOptions,
+    next_sequence: u64,
+    active: Option<Active>,
+    last_sample: Option<Sample>,
+    now_ns: i64,
+    synced_ns: i64,
+    stats: Stats,
+    closed: Vec<ClosedFile>,
+    last_error: Option<Error>,
+    closer: Closer,
+    /// Given back last: closing still writes to the source.
+    lock: Lock,
+}
+
+impl SourceWriter {
+    /// Opens a source's folder for writing at a wall clock of `now_ns` (nanoseconds since 1970):
+    /// takes its lock, recovers what an earlier writer left, and goes on in its sequence.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another writer has the source.
+    pub fn open(
+        source_folder: &Path,
+        options: WriterOptions,
+        now_ns: i64,
+    ) -> Result<(Self, recover::Report), Error> {
+        close::make_folders(source_folder)?;
+        let lock = Lock::take(source_folder)?;
+        let report = recover::recover(source_folder, now_ns)?;
+        let last = Listing::read(source_folder)?.last_sequence();
+        let last = last.max(lock.read().map(|state| state.sequence));
+        let closer = Closer::start().map_err(Error::io("start a thread for", source_folder))?;
+        let writer = Self {
+            folder: source_folder.to_path_buf(),
+            options,
+            next_sequence: last.unwrap_or(0).saturating_add(1),
+            active: None,
+            last_sample: None,
+            now_ns,
+            synced_ns: now_ns,
+            stats: Stats::default(),
+            closed: Vec::new(),
+            last_error: None,
+            closer,
+            lock,
+        };
+        Ok((writer, report))
+    }
+
+    /// Appends whole records. The block is stored whole or not at all; after a failure the next
+    /// one is tried again.
+    pub fn append(&mut self, block: &RecordBlock) -> Outcome {
+        self.stats.too_long += block.refused();
+        if block.is_empty() {
+            return Outcome::Stored;
+        }
+        match self.try_append(block) {
+            Ok(()) => {
+                self.stats.stored += block.packets();
+                self.stats.bytes += block.bytes().len() as u64;
+                self.stats.clamped += block.clamped();
+                Outcome::Stored
+            }
+            Err(e) => {
+                let full = matches!(&e, Error::Io { source, .. } if is_full(source));
+                let (count, reason) = match full {
+                    true => (&mut self.stats.disk_full, Reason::DiskFull),
+                    false => (&mut self.stats.io_error, Reason::IoError),
+                };
+                *count += block.packets();
+                self.last_error = Some(e);
+                Outcome::Dropped(reason)
+            }
+        }
+    }
+
+    fn try_append(&mut self, block: &RecordBlock) -> Result<(), Error> {
+        let bytes = block.bytes();
+        let rotate = self.active.as_ref().is_some_and(|active| {
+            let full = active.length.saturating_add(bytes.len() as u64) > self.options.rotate_bytes;
+            let too_long = block.longest() > active.header.snaplen.max(SNAPLEN);
+            let other_link = active.header.link_type != self.options.link_type;
+            (full && active.first_ns.is_some()) || too_long || other_link
+        });
+        if rotate {
+            self.rotate();
+        }
+        let active = match &mut self.active {
+            Some(active) => active,
+            none => none.insert(create(
+                &self.folder,
+                self.next_sequence,
+                header(&self.options, block.longest()),
+                self.now_ns,
+            )?),
+        };
+        // Only now: a file that could not be created uses up no number.
+        self.next_sequence = active.sequence.saturating_add(1);
+        if let Err(e) = active.file.write_all_at(bytes, active.length) {
+            // If this fails too, the rest is written over, or cut when the file is closed.
+            let _ = active.file.set_len(active.length);
+            let path = self
+                .folder
+                .join(active_name(active.sequence, Kind::Capture));
+            return Err(Error::io("write", &path)(e));
+        }
+        active.length += bytes.len() as u64;
+        active.first_ns = active.first_ns.or(block.times_ns().map(|times| times.0));
+        let _ = self.lock.write(State {
+            sequence: active.sequence,
+            length: active.length,
+        });
+        Ok(())
+    }
+
+    /// Takes note of the wall clock (nanoseconds since 1970): rotates by time, also when no
+    /// packets come, and brings what is due to the disk. To be called about once a second.
+    pub fn tick(&mut self, now_ns: i64) {
+        self.now_ns = now_ns;
+        if let (Some(every), Some(active)) = (self.options.rotate_every, &self.active) {
+            let every = i64::try_from(every.as_nanos()).unwrap_or(i64::MAX).max(1);
+            let passed = active.opened_ns.div_euclid(every) != now_ns.div_euclid(every);
+            let holds = active.first_ns.is_some() || active.counters.is_some();
+            if passed && holds {
+                self.rotate();
+            }
+        }
+        let since = u128::from(now_ns.abs_diff(self.synced_ns));
+        if since >= self.options.sync_every.as_nanos() {
+            self.synced_ns = now_ns;
+            self.sync();
+        }
+        self.collect();
+    }
+
+    fn sync(&mut self) {
+        self.closer.retry();
+        let Some(active) = self.active.as_mut().filter(|a| a.synced < a.length) else {
+            return;
+        };
+        if let Ok(file) = active.file.try_clone() {
+            active.synced = active.length;
+            self.closer.sync(file);
+        }
+    }
+
+    /// Closes the active file, if there is one; the next block starts another.
+    pub fn rotate(&mut self) {
+        let Some(active) = self.active.take() else {
+            return;
+        };
+        self.closer.close(Closing {
+            source_folder: self.folder.clone(),
+            sequence: active.sequence,
+            file: active.file,
+            length: active.length,
+            first_ns: active.first_ns,
+            now_ns: self.now_ns,
+        });
+        self.collect();
+    }
+
+    /// Closes the active file if its packets are of another link type, and writes on with this
+    /// one.
+    pub fn set_link_type(&mut self, link_type: LinkType) {
+        self.options.link_type = link_type;
+    }
+
+    /// Writes the counters down beside the active file.
+    pub fn record(&mut self, sample: &Sample) {
+        if self.try_record(sample).is_err() {
+            self.stats.samples_lost += 1;
+        }
+        self.last_sample = Some(*sample);
+    }
+
+    fn try_record(&mut self, sample: &Sample) -> Result<(), Error> {
+        let active = match &mut self.active {
+            Some(active) => active,
+            none => none.insert(create(
+                &self.folder,
+                self.next_sequence,
+                header(&self.options, 0),
+                self.now_ns,
+            )?),
+        };
+        self.next_sequence = active.sequence.saturating_add(1);
+        let path = self
+            .folder
+            .join(active_name(active.sequence, Kind::Counters));
+        let failed = |e| Error::io("write", &path)(e);
+        let counters = match &mut active.counters {
+            Some(counters) => counters,
+            none => {
+                none.insert(loss::Writer::create(&path, self.last_sample.as_ref()).map_err(failed)?)
+            }
+        };
+        counters.append(sample).map_err(failed)
+    }
+
+    /// What was done so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// The files closed since the last call, in the order of writing: their sidecars can be made.
+    pub fn take_closed(&mut self) -> Vec<ClosedFile> {
+        self.collect();
+        std::mem::take(&mut self.closed)
+    }
+
+    /// The last failure, once.
+    pub fn take_error(&mut self) -> Option<Error> {
+        self.last_error.take()
+    }
+
+    /// Folder of the source.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn collect(&mut self) {
+        for done in self.closer.done() {
+            match done {
+                Ok(closed) => self.closed.push(closed),
+                Err(e) => {
+                    self.stats.close_failures += 1;
+                    self.last_error = Some(e);
+                }
+            }
+        }
+    }
+
+    /// Closes the active file, waits until all is on the disk, and gives the source back. Gives
+    /// the files closed since the last [`Self::take_closed`], and what was done in all.
+    ///
+    /// # Errors
+    /// The last failure, if there was one; what could not be closed is closed by the next writer.
+    pub fn close(mut self, now_ns: i64) -> (Vec<ClosedFile>, Stats, Option<Error>) {
+        self.now_ns = now_ns;
+        self.rotate();
+        self.closer.finish();
+        self.collect();
+        (
+            std::mem::take(&mut self.closed),
+            self.stats,
+            self.last_error.take(),
+        )
+    }
+}
+
+fn header(options: &WriterOptions, longest: u32) -> FileHeader {
+    let snaplen = match longest > options.snaplen.max(SNAPLEN) {
+        true => LONGEST_PACKET as u32,
+        false => options.snaplen,
+    };
+    FileHeader {
+        link_type: options.link_type,
+        snaplen,
+    }
+}
+
+fn create(folder: &Path, sequence: u64, header: FileHeader, now_ns: i64) -> Result<Active, Error> {
+    let path = folder.join(active_name(sequence, Kind::Capture));
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .map_err(Error::io("create", &path))?;
+    if let Err(e) = file.write_all_at(&header.to_bytes(), 0) {
+        close::remove(&path)?;
+        return Err(Error::io("write", &path)(e));
+    }
+    Ok(Active {
+        sequence,
+        file,
+        header,
+        length: FILE_HEADER as u64,
+        first_ns: None,
+        opened_ns: now_ns,
+        counters: None,
+        synced: 0,
+    })
+}
+
+/// Whether the disk or the user's quota is full.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{Folder, NOW, block, packets_of};
+
+    const HOUR: i64 = 3_600_000_000_000;
+
+    fn open(folder: &Folder, options: WriterOptions) -> SourceWriter {
+        SourceWriter::open(folder.path(), options, NOW).unwrap().0
+    }
+
+    #[test]
+    fn two_writers_never_share_a_source() {
+        let folder = Folder::new();
+        let first = open(&folder, WriterOptions::default());
+        let second = SourceWriter::open(folder.path(), WriterOptions::default(), NOW);
+        assert!(matches!(second, Err(Error::Locked(_))));
+        drop(first);
+        open(&folder, WriterOptions::default());
+    }
+
+    #[test]
+    fn files_are_rotated_by_size() {
+        let folder = Folder::new();
+        let options = WriterOptions {
+            rotate_bytes: 10_000,
+            ..WriterOptions::default()
+        };
+        let mut writer = open(&folder, options);
+        let mut expected = Vec::new();
+        for n in 0..20 {
+            assert_eq!(
+                writer.append(&block(NOW + n * 100_000, 30)),
+                Outcome::Stored
+            );
+            expected.push(block(NOW + n * 100_000, 30).bytes().to_vec());
+        }
+        let (closed, stats, error) = writer.close(NOW);
+        assert!(error.is_none());
+        assert_eq!((stats.stored, closed.len()), (600, 10));
+        let mut bytes = Vec::new();
+        for file in &closed {
+            let file = std::fs::read(file.path.as_ref().unwrap()).unwrap();
+            assert!(file.len() <= 10_000);
+            bytes.extend_from_slice(&file[FILE_HEADER..]);
+        }
+        assert_eq!(bytes, expected.concat());
+        let first = folder.closed(1, NOW);
+        assert_eq!(closed[0].path.as_ref(), Some(&first));
+        assert_eq!(packets_of(&first).len(), 60);
+    }
+
+    #[test]
+    fn files_are_rotated_by_time_on_the_clock_also_idle() {
+        let folder = Folder::new();
+        let mut writer = open(&folder, WriterOptions::default());
+        writer.append(&block(NOW, 1));
+        writer.tick(NOW + HOUR - 1);
+        assert!(folder.path().join("active-000001.pcap").exists());
+        writer.tick(NOW + HOUR);
+        assert!(!folder.path().join("active-000002.pcap").exists());
+        // Idle hours make no files.
+        writer.tick(NOW + 9 * HOUR);
+        // The clock goes back an hour: another file, nothing lost.
+        writer.append(&block(NOW, 1));
+        writer.tick(NOW - 1);
+        writer.append(&block(NOW, 1));
+        let (closed, stats, _) = writer.close(NOW);
+        assert_eq!((closed.len(), stats.stored), (3, 3));
+    }
+
+    #[test]
+    fn packets_dated_1970_and_2106_are_kept_and_named() {
+        let folder = Folder::new();
+        let mut writer = open(&folder, WriterOptions::default());
+        let mut block = RecordBlock::default();
+        block.push(-5, 60, &[1; 60]);
+        block.push(i64::MAX, 60, &[2; 60]);
+        writer.append(&block);
+        let (closed, stats, _) = writer.close(NOW);
+        assert_eq!(stats.clamped, 2);
+        let path = closed[0].path.clone().unwrap();
+        assert_eq!(path, folder.closed(1, 0));
+        let times: Vec<i64> = packets_of(&path).iter().map(|p| p.0).collect();
+        assert_eq!(times, [0, (1 << 32) * 1_000_000_000 - 1]);
+    }
+
+    #[test]
+    fn a_longer_packet_or_another_link_type_starts_a_file_that_says_so() {
+        let folder = Folder::new();
+        let mut writer = open(&folder, WriterOptions::default());
+        writer.append(&block(NOW, 1));
+        let mut long = RecordBlock::default();
+        long.push(NOW, 300_000, &vec![7; 300_000]);
+        writer.append(&long);
+        writer.set_link_type(LinkType(101));
+        writer.append(&block(NOW, 1));
+        let (closed, ..) = writer.close(NOW);
+        let headers: Vec<FileHeader> = closed
+            .iter()
+            .map(|file| File::open(file.path.as_ref().unwrap()).unwrap())
+            .map(|file| FileHeader::read(&file).unwrap().unwrap())
+            .collect();
+        let found: Vec<(u16, u32)> = headers.iter().map(|h| (h.link_type.0, h.snaplen)).collect();
+        assert_eq!(found, [(1, SNAPLEN), (1, 128 << 20), (101, SNAPLEN)]);
+        assert_eq!(
+            packets_of(closed[1].path.as_ref().unwrap())[0].1.len(),
+            300_000
+        );
+    }
+
+    #[test]
+    fn counters_go_with_their_file_and_each_table_can_be_read_alone() {
+        let folder = Folder::new();
+        let mut writer = open(&folder, WriterOptions::default());
+        let mut sample = Sample {
+            time_ns: NOW,
+            run: NOW,
+            ..Sample::default()
+        };
+        writer.record(&sample);
+        writer.append(&block(NOW, 3));
+        sample.time_ns += 1;
+        sample.counts.seen = 3;
+        writer.record(&sample);
+        writer.rotate();
+        let second = Sample {
+            time_ns: NOW + 9,
+            ..sample
+        };
+        writer.record(&second);
+        let (closed, ..) = writer.close(NOW + 10);
+        let read = |n: usize| {
+            let path = closed[n].name.path(folder.path(), Kind::Counters);
+            loss::Table::read(&path).unwrap().samples
+        };
+        assert_eq!(read(0).len(), 2);
+        assert_eq!(read(1), [sample, second]);
+        assert_eq!(closed[1].path, None);
+    }
+
+    /// A small file system of its own; `None` where this user may not mount.
+    struct SmallDisk {
+        folder: tempfile::TempDir,
+    }
+
+    impl SmallDisk {
+        fn mount() -> Option<Self> {
+            let folder = tempfile::tempdir().unwrap();
+            let mounted = std::process::Command::new("mount")
+                .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
+                .arg(folder.path())
+                .status()
+                .is_ok_and(|status| status.success());
+            if !mounted {
+                eprintln!("SKIPPED: a full disk needs root to mount a small tmpfs");
+                return None;
+            }
+            Some(Self { folder })
+        }
+    }
+
+    impl Drop for SmallDisk {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount")
+                .arg(self.folder.path())
+                .status();
+        }
+    }
+
+    #[test]
+    fn a_full_disk_drops_whole_blocks_counts_them_and_goes_on() {
+        let Some(disk) = SmallDisk::mount() else {
+            return;
+        };
+        let folder = disk.folder.path().join("pcap/lan0");
+        let options = WriterOptions {
+            rotate_bytes: 50_000,
+            ..WriterOptions::default()
+        };
+        let (mut writer, _) = SourceWriter::open(&folder, options, NOW).unwrap();
+        let (mut stored, mut dropped) = (0, 0);
+        let mut removed = false;
+        let mut stored_after = 0;
+        for n in 0..200 {
+            match writer.append(&block(NOW + n * 1_000_000, 33)) {
+                Outcome::Stored => {
+                    stored += 33;
+                    stored_after += u64::from(removed);
+                }
+                Outcome::Dropped(reason) => {
+                    assert_eq!(reason, Reason::DiskFull);
+                    dropped += 33;
+                }
+            }
+            writer.tick(NOW + n * 5_000_000_000);
+            if n == 150 {
+                // Space comes back.
+                let first = writer.take_closed().remove(0);
+                let path = first.path.unwrap();
+                stored -= packets_of(&path).len() as u64;
+                std::fs::remove_file(path).unwrap();
+                removed = true;
+            }
+        }
+        let (_, stats, _) = writer.close(NOW);
+        assert!(dropped > 0 && stored_after > 0);
+        assert_eq!(stats.disk_full, dropped);
+        assert_eq!(stats.stored + stats.disk_full, 200 * 33);
+        let snapshot =
+            crate::store::Snapshot::take(disk.folder.path(), &Default::default()).unwrap();
+        let mut found = 0;
+        for file in &snapshot.files {
+            let mut reader = file.input().unwrap().open().unwrap();
+            while reader.next_frame().is_some() {
+                found += 1;
+            }
+            assert_eq!(reader.warnings(), []);
+        }
+        assert_eq!(found, stored);
+    }
+}
