@@ -310,11 +310,10 @@ mod tests {
         assert_eq!(ends.last(), Some(&bytes.len()));
         let lowest = bytes.len().saturating_sub(4_096);
         for cut in (0..FILE_HEADER + 1).chain(lowest..=bytes.len()) {
-            let source = Folder::new();
+            let source = Folder::in_memory();
             let active = source.path().join(active_name(7, Kind::Capture));
             fs::write(&active, &bytes[..cut]).unwrap();
-            let (writer, report) =
-                SourceWriter::open(source.path(), WriterOptions::default(), NOW).unwrap();
+            let report = recover(source.path(), NOW).unwrap();
             assert!(!active.exists());
             let whole = ends
                 .iter()
@@ -334,7 +333,6 @@ mod tests {
             });
             assert_eq!(cut_off, cut > keep && cut >= FILE_HEADER, "cut at {cut}");
             assert!(!report.iter().any(|a| matches!(a, Action::Damaged { .. })));
-            drop(writer);
             let again = recover(source.path(), NOW).unwrap();
             assert_eq!(again, [], "cut at {cut}");
         }

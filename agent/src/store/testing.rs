@@ -19,7 +19,18 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
+        Self::below(tempfile::tempdir().unwrap())
+    }
+
+    /// On a file system in memory where there is one, for tests that wait much for the disk.
+    pub(super) fn in_memory() -> Self {
+        match tempfile::tempdir_in("/dev/shm") {
+            Ok(root) => Self::below(root),
+            Err(_) => Self::new(),
+        }
+    }
+
+    fn below(root: tempfile::TempDir) -> Self {
         let source = root.path().join("pcap/lan0");
         std::fs::create_dir_all(&source).unwrap();
         Self { root, source }

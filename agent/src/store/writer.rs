@@ -435,7 +435,7 @@ mod tests {
         }
         let (closed, stats, error) = writer.close(NOW);
         assert!(error.is_none());
-        assert_eq!((stats.stored, closed.len()), (600, 10));
+        assert_eq!((stats.stored, closed.len()), (600, 7));
         let mut bytes = Vec::new();
         for file in &closed {
             let file = std::fs::read(file.path.as_ref().unwrap()).unwrap();
@@ -445,7 +445,7 @@ mod tests {
         assert_eq!(bytes, expected.concat());
         let first = folder.closed(1, NOW);
         assert_eq!(closed[0].path.as_ref(), Some(&first));
-        assert_eq!(packets_of(&first).len(), 60);
+        assert_eq!(packets_of(&first).len(), 90);
     }
 
     #[test]
