@@ -233,3 +233,20 @@ const RANGE: &[&str] = &[
     "no rows: 14 packets read",
     "time range: 0 of 14 packets in it; nothing is left here",
 ];
+
+#[test]
+fn a_query_reads_the_tags_that_it_names() {
+    let file = capture(SMALL);
+    let count = |flags: &[&str], tag: &str| {
+        let query = format!("{tag} packet ipv4.SrcIP | count | table -nt count");
+        let output = run(&[&["query", "-r", &file], flags, &[query.as_str()]].concat());
+        let rows = output.rows().concat().join(",");
+        (rows, output.stderr.contains("but the files carry tag"))
+    };
+    let all = ("939".to_owned(), false);
+    assert_eq!(count(&[], "tag=pcap"), all);
+    assert_eq!(count(&[], "tag=default"), all);
+    assert_eq!(count(&["--tag", "lan"], "tag=wan,l*"), all);
+    assert_eq!(count(&[], "tag=lan"), (String::new(), true));
+    assert_eq!(count(&["--tag", "lan"], "tag=pcap"), (String::new(), true));
+}

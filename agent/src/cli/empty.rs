@@ -1,7 +1,6 @@
 //! Why an answer is empty: what each stage of the query, as it was typed, left of its entries.
 
-use crate::capfile::Input;
-use crate::exec::scan::ScanReport;
+use crate::exec::scan::{ScanFile, ScanReport};
 use crate::exec::{self, RunOptions, StageCounts};
 use crate::plan::pipeline::Pipeline;
 
@@ -12,7 +11,7 @@ const STAGE_CHARS: usize = 80;
 pub(super) async fn explain(
     text: &str,
     pipeline: &Pipeline,
-    inputs: Vec<Input>,
+    files: Vec<ScanFile>,
     options: &RunOptions,
     report: &ScanReport,
 ) {
@@ -21,7 +20,7 @@ pub(super) async fn explain(
     if pipeline.dropped_by.is_empty() && report.packets_skipped() == 0 {
         return;
     }
-    match exec::count_stages(pipeline, inputs, options).await {
+    match exec::count_stages(pipeline, files, options).await {
         Ok(counts) => {
             for line in lines(text, &counts) {
                 eprintln!("note: {line}");

@@ -7,6 +7,8 @@ mod capture;
 mod empty;
 mod error;
 #[cfg(feature = "engine")]
+mod input;
+#[cfg(feature = "engine")]
 mod parse;
 #[cfg(feature = "engine")]
 mod progress;

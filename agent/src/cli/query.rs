@@ -11,9 +11,8 @@ use futures::StreamExt as _;
 use super::args::QueryArgs;
 use super::error::Error;
 use super::progress::Progress;
-use super::{empty, query_text, terminal};
-use crate::capfile;
-use crate::exec::{self, Answer, RunOptions, scan::ScanReport};
+use super::{empty, input, query_text, terminal};
+use crate::exec::{self, Answer, RunOptions, scan::ScanFile, scan::ScanReport};
 use crate::lang::{self, time};
 use crate::plan::{self, pipeline::Pipeline, pipeline::Renderer};
 use crate::render::{self, Format, RenderOptions};
@@ -34,13 +33,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<u8, Error> {
         terminal::colour(args.colour, terminal::stderr_is_terminal()),
     )?;
     let options = run_options(args)?;
-    if args.read.is_empty() {
-        return Err(Error::Usage {
-            message: "no packets to read".to_owned(),
-            hint: "name a capture file, a folder or standard input: -r FILE".to_owned(),
-        });
-    }
-    let inputs = capfile::discover(&args.read)?;
+    let files = input::files(args, &pipeline)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.partitions)
         .enable_all()
@@ -48,7 +41,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<u8, Error> {
         .map_err(Error::Runtime)?;
     let result = runtime.block_on(async {
         tokio::select! {
-            result = answer(args, &text, &pipeline, inputs, &options) => result,
+            result = answer(args, &text, &pipeline, files, &options) => result,
             _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
         }
     });
@@ -103,7 +96,6 @@ fn run_options(args: &QueryArgs) -> Result<RunOptions, Error> {
         memory_limit_bytes: args.memory,
         partitions: args.threads.map_or(cores, usize::from),
         temp_dir: args.temp_dir.clone(),
-        tag: args.tag.clone(),
         from_ns: match last {
             Some(duration) => Some(now_ns.saturating_sub(duration.saturating_abs())),
             None => bound("--from", &args.from)?,
@@ -118,15 +110,12 @@ async fn answer(
     args: &QueryArgs,
     text: &str,
     pipeline: &Pipeline,
-    inputs: Vec<capfile::Input>,
+    files: Vec<ScanFile>,
     options: &RunOptions,
 ) -> Result<u8, Error> {
     if args.explain {
         eprintln!("{}", plan::explain(pipeline));
-        eprintln!(
-            "{}",
-            exec::explain(pipeline, inputs.clone(), options).await?
-        );
+        eprintln!("{}", exec::explain(pipeline, files.clone(), options).await?);
     }
     let mut progress = Progress::new(!args.quiet && terminal::stderr_is_terminal());
     let mut rows = 0;
@@ -137,7 +126,7 @@ async fn answer(
     let mut result = attempt(
         args,
         pipeline,
-        inputs.clone(),
+        files.clone(),
         options,
         &mut progress,
         &mut rows,
@@ -147,7 +136,7 @@ async fn answer(
         result = attempt(
             args,
             pipeline,
-            inputs.clone(),
+            files.clone(),
             &whole,
             &mut progress,
             &mut rows,
@@ -161,7 +150,7 @@ async fn answer(
     }
     let damaged = notes(&answer);
     if rows == 0 {
-        empty::explain(text, pipeline, inputs, options, &answer.report).await;
+        empty::explain(text, pipeline, files, options, &answer.report).await;
     }
     Ok(if damaged && args.strict { 3 } else { 0 })
 }
@@ -170,14 +159,14 @@ async fn answer(
 async fn attempt(
     args: &QueryArgs,
     pipeline: &Pipeline,
-    inputs: Vec<capfile::Input>,
+    files: Vec<ScanFile>,
     options: &RunOptions,
     progress: &mut Progress,
     rows: &mut u64,
 ) -> Result<Answer, Error> {
     let report = Arc::new(ScanReport::default());
     progress.watch(Arc::clone(&report));
-    let mut answer = exec::run(pipeline, inputs, options, report).await?;
+    let mut answer = exec::run(pipeline, files, options, report).await?;
     let output = Output::choose(args, &answer.shape)?;
     let entry_limit = match pipeline.renderer {
         Renderer::Text { limit, .. } | Renderer::Raw { limit, .. } => limit,

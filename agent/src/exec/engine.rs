@@ -23,8 +23,6 @@ pub struct RunOptions {
     pub partitions: usize,
     /// Where to spill; `None`: the system's temporary folder.
     pub temp_dir: Option<PathBuf>,
-    /// The tag of every frame.
-    pub tag: String,
     /// First instant (inclusive), in nanoseconds since the Unix epoch.
     pub from_ns: Option<i64>,
     /// Last instant (exclusive), in nanoseconds since the Unix epoch.
@@ -39,7 +37,6 @@ impl Default for RunOptions {
             memory_limit_bytes: 512 << 20,
             partitions: std::thread::available_parallelism().map_or(1, usize::from),
             temp_dir: None,
-            tag: "pcap".to_owned(),
             from_ns: None,
             to_ns: None,
             split: true,

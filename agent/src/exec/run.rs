@@ -10,8 +10,7 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use super::engine::{Engine, Plans, RunOptions};
 use super::error::Error;
 use super::lower::{TimeRange, lower};
-use super::scan::{CaptureTable, ScanOptions, ScanReport, column_name};
-use crate::capfile::Input;
+use super::scan::{CaptureTable, ScanFile, ScanOptions, ScanReport, column_name};
 use crate::plan::pipeline::{Op, Pipeline, SourceColumn, TimeBound};
 use crate::shape::Shape;
 use crate::types::OutputColumn;
@@ -42,13 +41,13 @@ impl fmt::Debug for Answer {
 /// Runs a query over capture files; what the scan meets is added to the report, at once.
 pub async fn run(
     pipeline: &Pipeline,
-    inputs: Vec<Input>,
+    files: Vec<ScanFile>,
     options: &RunOptions,
     report: Arc<ScanReport>,
 ) -> Result<Answer, Error> {
     let now_ns = now_ns();
     let range = time_range(pipeline, options, now_ns);
-    let table = table(pipeline, inputs, options, range, Arc::clone(&report));
+    let table = table(pipeline, files, options, range, Arc::clone(&report));
     let engine = Engine::new(options)?;
     let lowered = lower(pipeline, table, column_name, TimeRange::default(), now_ns)?;
     let (columns, shape, stream) = engine.run(lowered, range).await?;
@@ -64,7 +63,7 @@ pub async fn run(
 /// The capture files as a table with the pipeline's columns.
 pub(super) fn table(
     pipeline: &Pipeline,
-    inputs: Vec<Input>,
+    files: Vec<ScanFile>,
     options: &RunOptions,
     range: TimeRange,
     report: Arc<ScanReport>,
@@ -78,7 +77,6 @@ pub(super) fn table(
     let stops_early = pipeline.ops.iter().any(|op| matches!(op, Op::Limit { .. }));
     let options = ScanOptions {
         partitions: options.partitions,
-        tag: options.tag.clone(),
         time_range: bounded.then(|| {
             (
                 range.start.unwrap_or(i64::MIN),
@@ -87,7 +85,7 @@ pub(super) fn table(
         }),
         split: options.split && (!stops_early || ends_sorted(pipeline)),
     };
-    Arc::new(CaptureTable::new(inputs, columns, options, report))
+    Arc::new(CaptureTable::new(files, columns, options, report))
 }
 
 /// Whether every limit stands behind something that reads its whole input.

@@ -11,8 +11,7 @@ use super::engine::{Engine, RunOptions};
 use super::error::Error;
 use super::lower::segments;
 use super::run::{now_ns, table, time_range};
-use super::scan::{ScanReport, column_name};
-use crate::capfile::Input;
+use super::scan::{ScanFile, ScanReport, column_name};
 use crate::plan::pipeline::{Pipeline, StageRef};
 
 /// What the stages left.
@@ -45,16 +44,16 @@ pub struct StageCount {
 /// end with the first stage that left nothing.
 pub async fn count_stages(
     pipeline: &Pipeline,
-    inputs: Vec<Input>,
+    files: Vec<ScanFile>,
     options: &RunOptions,
 ) -> Result<StageCounts, Error> {
-    match counted(pipeline, inputs.clone(), options).await {
+    match counted(pipeline, files.clone(), options).await {
         Err(Error::SplitMissed(_)) => {
             let whole = RunOptions {
                 split: false,
                 ..options.clone()
             };
-            counted(pipeline, inputs, &whole).await
+            counted(pipeline, files, &whole).await
         }
         result => result,
     }
@@ -62,13 +61,13 @@ pub async fn count_stages(
 
 async fn counted(
     pipeline: &Pipeline,
-    inputs: Vec<Input>,
+    files: Vec<ScanFile>,
     options: &RunOptions,
 ) -> Result<StageCounts, Error> {
     let now_ns = now_ns();
     let range = time_range(pipeline, options, now_ns);
     let report = Arc::new(ScanReport::default());
-    let table = table(pipeline, inputs, options, range, Arc::clone(&report));
+    let table = table(pipeline, files, options, range, Arc::clone(&report));
     let engine = Engine::new(options)?;
     let mut found = StageCounts::default();
     let mut droppers = pipeline.dropped_by.iter();

@@ -26,6 +26,7 @@ const BATCH_BYTES: usize = 8 << 20;
 pub(super) struct BatchBuilder {
     schema: SchemaRef,
     columns: Vec<(usize, ColumnBuilder)>,
+    tag: Arc<str>,
     rows: usize,
     bytes: usize,
 }
@@ -40,24 +41,20 @@ enum ColumnBuilder {
     Text(StringBuilder),
     Bytes(BinaryBuilder),
     Ip(FixedSizeBinaryBuilder),
-    /// The same text in all rows.
-    ConstantText(String),
+    /// The tag, the same in all rows of a batch.
+    Tag,
     /// Null in all rows.
     Null(DataType),
 }
 
 impl BatchBuilder {
     /// A builder of batches of these columns of the table.
-    pub(super) fn new(
-        columns: &Columns,
-        projection: &[usize],
-        schema: SchemaRef,
-        tag: &str,
-    ) -> Self {
-        let builder = |column: &usize| (*column, ColumnBuilder::new(columns, *column, tag));
+    pub(super) fn new(columns: &Columns, projection: &[usize], schema: SchemaRef) -> Self {
+        let builder = |column: &usize| (*column, ColumnBuilder::new(columns, *column));
         Self {
             schema,
             columns: projection.iter().map(builder).collect(),
+            tag: Arc::default(),
             rows: 0,
             bytes: 0,
         }
@@ -73,6 +70,15 @@ impl BatchBuilder {
         Ok(())
     }
 
+    pub(super) fn has_tag(&self, tag: &str) -> bool {
+        *self.tag == *tag
+    }
+
+    /// The tag of the rows to come; there are none of another one in the batch.
+    pub(super) fn set_tag(&mut self, tag: &Arc<str>) {
+        self.tag = Arc::clone(tag);
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
@@ -85,10 +91,11 @@ impl BatchBuilder {
     pub(super) fn finish(&mut self) -> Result<RecordBatch> {
         let rows = std::mem::take(&mut self.rows);
         self.bytes = 0;
+        let tag = &self.tag;
         let arrays = self
             .columns
             .iter_mut()
-            .map(|(_, b)| b.finish(rows))
+            .map(|(_, b)| b.finish(rows, tag))
             .collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
@@ -97,10 +104,10 @@ impl BatchBuilder {
 }
 
 impl ColumnBuilder {
-    fn new(columns: &Columns, column: usize, tag: &str) -> Self {
+    fn new(columns: &Columns, column: usize) -> Self {
         let ty = columns.data_type(column);
         match (columns.source(column), ty) {
-            (Some(SourceColumn::Tag), _) => Self::ConstantText(tag.to_owned()),
+            (Some(SourceColumn::Tag), _) => Self::Tag,
             (None | Some(SourceColumn::Source), ty) => Self::Null(ty),
             (_, DataType::UInt8) => Self::UInt8(UInt8Builder::with_capacity(BATCH_ROWS)),
             (_, DataType::UInt16) => Self::UInt16(UInt16Builder::with_capacity(BATCH_ROWS)),
@@ -152,12 +159,12 @@ impl ColumnBuilder {
                 Some(Value::Ip(address)) => b.append_value(address)?,
                 _ => b.append_null(),
             },
-            Self::ConstantText(_) | Self::Null(_) => {}
+            Self::Tag | Self::Null(_) => {}
         }
         Ok(0)
     }
 
-    fn finish(&mut self, rows: usize) -> ArrayRef {
+    fn finish(&mut self, rows: usize, tag: &str) -> ArrayRef {
         match self {
             Self::UInt8(b) => Arc::new(b.finish()),
             Self::UInt16(b) => Arc::new(b.finish()),
@@ -168,9 +175,7 @@ impl ColumnBuilder {
             Self::Text(b) => Arc::new(b.finish()),
             Self::Bytes(b) => Arc::new(b.finish()),
             Self::Ip(b) => Arc::new(b.finish()),
-            Self::ConstantText(text) => {
-                Arc::new(StringArray::from_iter_values(repeat_n(text.as_str(), rows)))
-            }
+            Self::Tag => Arc::new(StringArray::from_iter_values(repeat_n(tag, rows))),
             Self::Null(ty) => new_null_array(ty, rows),
         }
     }

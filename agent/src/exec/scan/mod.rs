@@ -11,6 +11,7 @@
 mod batch;
 mod error;
 mod fields;
+mod file;
 mod plan;
 mod predicate;
 mod read;
@@ -23,6 +24,7 @@ mod view;
 mod tests;
 
 pub use error::{ScanError, split_missed};
+pub use file::{ScanFile, matches_tag};
 pub use plan::CaptureScanExec;
 pub use report::ScanReport;
 pub use table::{CaptureTable, ScanOptions};

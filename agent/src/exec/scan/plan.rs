@@ -36,7 +36,6 @@ pub(super) struct Scan {
     pub(super) predicate: Option<Predicate>,
     /// The predicate as text.
     pub(super) filters: Vec<String>,
-    pub(super) tag: String,
     /// Inclusive and exclusive, in nanoseconds since the Unix epoch.
     pub(super) time_range: Option<(i64, i64)>,
     /// Rows after which a partition may stop.

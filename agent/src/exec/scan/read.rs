@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
             depth: scan.columns.depth(used),
             output,
             metrics,
-            batch: BatchBuilder::new(&scan.columns, &scan.projection, schema, &scan.tag),
+            batch: BatchBuilder::new(&scan.columns, &scan.projection, schema),
             left: scan.limit.unwrap_or(usize::MAX),
             counts: Counts::default(),
         }
@@ -74,6 +74,13 @@ impl<'a> Reader<'a> {
         for piece in pieces {
             if self.left == 0 {
                 break;
+            }
+            // A batch has one tag.
+            if !self.batch.has_tag(&piece.tag) {
+                if self.send()?.is_break() {
+                    return Ok(());
+                }
+                self.batch.set_tag(&piece.tag);
             }
             let mut frames = piece.part.open().map_err(ScanError::from)?;
             let flow = self.read_frames(piece, &mut frames)?;

@@ -12,11 +12,12 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::error::ScanError;
+use super::file::ScanFile;
 use super::plan::{CaptureScanExec, Scan};
 use super::predicate::Predicate;
 use super::report::ScanReport;
 use super::view::Columns;
-use crate::capfile::{Input, Part};
+use crate::capfile::Part;
 use crate::plan::pipeline::SourceColumn;
 
 /// What is to be known of the files beside their bytes, and how they are read.
@@ -24,8 +25,6 @@ use crate::plan::pipeline::SourceColumn;
 pub struct ScanOptions {
     /// Partitions aimed at: the number of cores.
     pub partitions: usize,
-    /// The tag of every frame.
-    pub tag: String,
     /// First instant (inclusive) and last instant (exclusive) in nanoseconds since the Unix
     /// epoch; frames outside, or without a time, are left out.
     pub time_range: Option<(i64, i64)>,
@@ -38,7 +37,6 @@ impl Default for ScanOptions {
     fn default() -> Self {
         Self {
             partitions: std::thread::available_parallelism().map_or(1, usize::from),
-            tag: "pcap".to_owned(),
             time_range: None,
             split: true,
         }
@@ -48,7 +46,7 @@ impl Default for ScanOptions {
 /// Capture files as a table.
 #[derive(Debug)]
 pub struct CaptureTable {
-    inputs: Vec<Input>,
+    files: Vec<ScanFile>,
     columns: Arc<Columns>,
     options: ScanOptions,
     report: Arc<ScanReport>,
@@ -58,6 +56,8 @@ pub struct CaptureTable {
 #[derive(Clone, Debug)]
 pub(super) struct Piece {
     pub(super) file: u64,
+    /// The tag of its frames.
+    pub(super) tag: Arc<str>,
     pub(super) part: Part,
     /// Whether there are more parts of the file.
     pub(super) divided: bool,
@@ -67,13 +67,13 @@ impl CaptureTable {
     /// A table of these columns, named as [`super::column_name`] says, over these files. What the
     /// scan meets is added to the report.
     pub fn new(
-        inputs: Vec<Input>,
+        files: Vec<ScanFile>,
         columns: Vec<SourceColumn>,
         options: ScanOptions,
         report: Arc<ScanReport>,
     ) -> Self {
         Self {
-            inputs,
+            files,
             columns: Arc::new(Columns::new(columns)),
             options,
             report,
@@ -83,10 +83,11 @@ impl CaptureTable {
     /// The pieces of each partition, of about the same size each, in the order of the input.
     fn partitions(&self, split: bool) -> Result<Vec<Vec<Piece>>, ScanError> {
         let target = self.options.partitions.max(1);
-        let total: u64 = self.inputs.iter().map(Input::size_bytes).sum();
+        let total: u64 = self.files.iter().map(|file| file.input.size_bytes()).sum();
         let share = total.div_ceil(target as u64).max(1);
         let mut pieces = Vec::new();
-        for (file, input) in (0u64..).zip(&self.inputs) {
+        for (number, file) in (0u64..).zip(&self.files) {
+            let input = &file.input;
             let wanted = if split {
                 usize::try_from(input.size_bytes().div_ceil(share)).unwrap_or(target)
             } else {
@@ -95,7 +96,8 @@ impl CaptureTable {
             let parts = input.split(wanted.clamp(1, target))?;
             let divided = parts.len() > 1;
             let piece = |part| Piece {
-                file,
+                file: number,
+                tag: Arc::clone(&file.tag),
                 part,
                 divided,
             };
@@ -171,7 +173,6 @@ impl TableProvider for CaptureTable {
             schema,
             predicate: (!predicates.is_empty()).then(|| Predicate::all(predicates)),
             filters: filters.iter().map(ToString::to_string).collect(),
-            tag: self.options.tag.clone(),
             time_range: self.options.time_range,
             limit,
             report: Arc::clone(&self.report),
@@ -179,8 +180,8 @@ impl TableProvider for CaptureTable {
         let partitions = self.partitions(self.options.split && limit.is_none())?;
         self.report
             .files
-            .fetch_add(self.inputs.len() as u64, Relaxed);
-        let bytes: u64 = self.inputs.iter().map(Input::size_bytes).sum();
+            .fetch_add(self.files.len() as u64, Relaxed);
+        let bytes: u64 = self.files.iter().map(|file| file.input.size_bytes()).sum();
         self.report.bytes_total.fetch_add(bytes, Relaxed);
         Ok(Arc::new(CaptureScanExec::new(scan, partitions)))
     }

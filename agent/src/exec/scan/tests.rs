@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use tokio::runtime::Runtime;
 
-use super::{CaptureTable, ScanOptions, ScanReport};
+use super::{CaptureTable, ScanFile, ScanOptions, ScanReport};
 use crate::capfile;
 use crate::decode;
 use crate::exec::functions::in_subnet::InSubnet;
@@ -59,7 +59,7 @@ impl World {
         let config = SessionConfig::new().with_target_partitions(1);
         let context = SessionContext::new_with_config(config);
         let scanned: Arc<dyn TableProvider> = Arc::new(CaptureTable::new(
-            inputs(),
+            ScanFile::tagged(inputs(), "pcap"),
             columns(),
             ScanOptions {
                 partitions: 2,

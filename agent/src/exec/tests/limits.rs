@@ -8,7 +8,7 @@ use futures::TryStreamExt as _;
 
 use super::{PACKET, Packet, options, pipeline, run_and_count};
 use crate::capfile;
-use crate::exec::scan::ScanReport;
+use crate::exec::scan::{ScanFile, ScanReport};
 use crate::exec::{RunOptions, explain, run};
 
 #[test]
@@ -87,9 +87,14 @@ fn answer(query: &str, path: &Path, options: &RunOptions) -> (String, String, u6
         .unwrap();
     runtime.block_on(async {
         let report = Arc::new(ScanReport::default());
-        let mut answer = run(&pipeline(query), inputs, options, report)
-            .await
-            .unwrap();
+        let mut answer = run(
+            &pipeline(query),
+            ScanFile::tagged(inputs, "pcap"),
+            options,
+            report,
+        )
+        .await
+        .unwrap();
         let batches: Vec<_> = (&mut answer.stream).try_collect().await.unwrap();
         let text = pretty_format_batches(&batches).unwrap().to_string();
         let plans = answer.explain_after_run();
