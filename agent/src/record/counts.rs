@@ -39,7 +39,7 @@ counts! {
     accepted,
     /// Packets whose bytes the file system took.
     stored,
-    /// Bytes of files written, headers included.
+    /// Their bytes in the files, record headers included.
     stored_bytes,
     /// Packets lost because the disk was full.
     dropped_disk_full,

@@ -9,16 +9,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use super::block::{BLOCK_BYTES, RecordBlock};
 use super::counts::{AllCells, SLOTS, add};
 use super::write::Work;
 use crate::capture::{Clock, PacketRecord, PacketRings, WAIT};
+use crate::store::RecordBlock;
 
 /// How long a packet may stay in a block that does not fill: what a crash of the process loses.
 pub const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often the wall clock is compared with the monotonic one.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Bytes of a full block. A write of a megabyte costs the disk no more than a small one.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// The record that fills a block may pass its end.
+const BLOCK_CAPACITY: usize = BLOCK_BYTES + (1 << 17);
 
 /// Records between two looks at the time.
 const RECORDS_PER_ROUND: usize = 16_384;
@@ -130,8 +136,11 @@ impl Filling {
         let Some(place) = self.blocks.get_mut(record.slot as usize) else {
             return add(&cells.dropped_write_error, 1);
         };
-        let block = place
-            .get_or_insert_with(|| self.empty.try_recv().unwrap_or_else(|_| RecordBlock::new()));
+        let block = place.get_or_insert_with(|| {
+            self.empty
+                .try_recv()
+                .unwrap_or_else(|_| RecordBlock::with_capacity(BLOCK_CAPACITY))
+        });
         let time_ns = i64::try_from(self.clock.wall_ns(record.time_ns)).unwrap_or(i64::MAX);
         block.push(time_ns, record.wire_len, record.data);
         if block.bytes().len() >= BLOCK_BYTES {
@@ -144,7 +153,7 @@ impl Filling {
         let Some(block) = place.and_then(Option::take) else {
             return;
         };
-        let (packets, cells) = (u64::from(block.packets()), self.cells.slot(slot));
+        let (packets, cells) = (block.packets(), self.cells.slot(slot));
         add(&cells.accepted, packets);
         if self.work.send(Work::Block { slot, block }).is_err() {
             // The writer is gone, which it says itself.

@@ -8,9 +8,9 @@
 //! (filter, `-c`); [`Sample::on_their_way`] is zero at the end.
 
 mod attacher;
-mod block;
 mod counts;
 mod drain;
+mod keep;
 mod sample;
 mod stream;
 mod tuples;
@@ -18,9 +18,9 @@ mod worker;
 mod write;
 
 pub use attacher::{Attacher, AttacherError, Change, Wanted, What};
-pub use block::RecordBlock;
 pub use counts::Counts;
 pub use drain::{FLUSH_INTERVAL, Keep};
+pub use keep::{StoreOptions, StoreOutput};
 pub use sample::Sample;
 pub use stream::{Division, Stream};
 pub use worker::{InterfaceState, Link, Settings, Status, Telling, WorkerError, run};

@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::block::{RECORD_HEADER, RecordBlock};
 use super::sample::Sample;
 use super::write::{Output, WriteError};
+use crate::store::RecordBlock;
+
+/// Bytes of a pcap record's header.
+const RECORD_HEADER: usize = 16;
 
 /// Of an Ethernet capture: all that XDP sees.
 const LINKTYPE_ETHERNET: u32 = 1;
@@ -139,8 +142,8 @@ impl Stream {
 }
 
 impl Output for Stream {
-    fn interface(&mut self, _: u32, _: &str, _: &str, _: u32) -> Result<(), WriteError> {
-        Ok(())
+    fn interface(&mut self, _: u32, _: &str, _: &str, _: u32) -> Result<Vec<String>, WriteError> {
+        Ok(Vec::new())
     }
 
     fn append(&mut self, _: u32, block: &RecordBlock) -> Result<(), WriteError> {
@@ -229,7 +232,7 @@ mod tests {
     use super::*;
 
     fn block(packets: u32) -> RecordBlock {
-        let mut block = RecordBlock::new();
+        let mut block = RecordBlock::with_capacity(1 << 12);
         for i in 0..packets {
             block.push(i64::from(i) * 1_000_000_007, 100, &[7; 84]);
         }

@@ -121,7 +121,7 @@ pub fn run(
         changes
             .into_iter()
             .for_each(|change| worker.change(change, tell));
-        let complete = worker.events(tell);
+        let complete = worker.events(tell)?;
         if sampled.elapsed() >= SAMPLE_INTERVAL {
             sampled = Instant::now();
             worker.sample()?;
@@ -292,15 +292,16 @@ impl Worker {
     }
 
     /// Passes on what the writer says; whether there is nothing more to do.
-    fn events(&self, tell: &mut dyn FnMut(Telling<'_>)) -> bool {
+    fn events(&self, tell: &mut dyn FnMut(Telling<'_>)) -> Result<bool, WorkerError> {
         let mut complete = false;
         while let Ok(event) = self.events.try_recv() {
             match event {
                 Event::Note(note) => tell(Telling::Note(&note)),
                 Event::Complete => complete = true,
+                Event::Failed(error) => return Err(error.into()),
             }
         }
-        complete
+        Ok(complete)
     }
 
     /// Reads all counters, and has them kept.
@@ -371,7 +372,8 @@ fn spawn<T: Send + 'static>(
         .map_err(WorkerError::Thread)
 }
 
-fn wall_ns() -> i64 {
+/// Nanoseconds since 1970 UTC.
+pub(super) fn wall_ns() -> i64 {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use super::block::RecordBlock;
 use super::counts::{AllCells, Cells, add};
 use super::sample::Sample;
 use crate::capture::InterfaceCounters;
+use crate::store::RecordBlock;
 
 /// How often an output looks after its files when nothing comes.
 const TICK: Duration = Duration::from_millis(500);
@@ -37,14 +37,14 @@ pub(super) enum Work {
 
 /// Where packets go.
 pub trait Output: Send {
-    /// Learns of an interface.
+    /// Learns of an interface; gives what the user should be told.
     fn interface(
         &mut self,
         slot: u32,
         name: &str,
         tag: &str,
         snaplen: u32,
-    ) -> Result<(), WriteError>;
+    ) -> Result<Vec<String>, WriteError>;
 
     /// Writes whole blocks: all of it or, but for what the error says, nothing.
     fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError>;
@@ -81,8 +81,17 @@ pub enum WriteError {
         source: io::Error,
     },
     /// The store refused.
-    #[error("{0}")]
-    Store(String),
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// An interface of which the output was not told: a defect of ours.
+    #[error("packets of the unknown interface slot {slot}")]
+    NoSource {
+        /// The slot.
+        slot: u32,
+    },
+    /// The store could not write packets.
+    #[error("packets are lost: {0}")]
+    Dropped(String),
     /// The disk is full.
     #[error("the disk is full: {0}")]
     DiskFull(String),
@@ -96,7 +105,7 @@ impl WriteError {
                 matches!(source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
             }
             Self::DiskFull(_) => true,
-            Self::Store(_) => false,
+            Self::Store(_) | Self::NoSource { .. } | Self::Dropped(_) => false,
         }
     }
 
@@ -124,6 +133,8 @@ pub(super) enum Event {
     Note(String),
     /// The output has all that it wants, or nobody reads it any more.
     Complete,
+    /// An interface's packets cannot be written at all.
+    Failed(WriteError),
 }
 
 impl Writer {
@@ -159,9 +170,12 @@ impl Writer {
         match work {
             Work::Block { slot, mut block } => {
                 let result = self.output.append(slot, &block);
-                let (packets, cells) = (u64::from(block.packets()), self.cells.slot(slot));
+                let (packets, cells) = (block.packets(), self.cells.slot(slot));
                 match &result {
-                    Ok(()) => add(&cells.stored, packets),
+                    Ok(()) => {
+                        add(&cells.stored, packets);
+                        add(&cells.stored_bytes, block.bytes().len() as u64);
+                    }
                     Err(error) => add(cell_of(cells, error), packets),
                 }
                 block.clear();
@@ -174,10 +188,12 @@ impl Writer {
                 name,
                 tag,
                 snaplen,
-            } => {
-                let result = self.output.interface(slot, &name, &tag, snaplen);
-                self.report(result, failing);
-            }
+            } => match self.output.interface(slot, &name, &tag, snaplen) {
+                Ok(notes) => notes.into_iter().for_each(|note| self.note(note)),
+                Err(error) => {
+                    let _ = self.notes.send(Event::Failed(error));
+                }
+            },
             Work::Sample {
                 slot,
                 time_ns,

@@ -14,8 +14,8 @@ use super::args::{AttachMode, CaptureArgs};
 use super::error::Error;
 use crate::capture::{self, Mode, Program, ProgramError, Settings as RingSettings};
 use crate::record::{
-    self, Attacher, AttacherError, Change, Division, Link, Output, Settings, Stream, Telling,
-    Wanted, What, WorkerError, WriteError,
+    self, Attacher, AttacherError, Change, Division, Link, Output, Settings, StoreOptions,
+    StoreOutput, Stream, Telling, Wanted, What, WorkerError, WriteError,
 };
 use report::Reporter;
 
@@ -141,9 +141,16 @@ fn open_output(args: &CaptureArgs) -> Result<Box<dyn Output>, Error> {
         time: args.file_time,
         count: args.file_count,
     };
-    match &args.write {
-        Some(path) => Ok(Box::new(Stream::create(path, division, snaplen(args))?)),
-        None => Err(Error::Usage {
+    match (&args.write, &args.store) {
+        (Some(path), _) => Ok(Box::new(Stream::create(path, division, snaplen(args))?)),
+        (None, Some(store)) => {
+            let options = StoreOptions {
+                file_bytes: args.file_size,
+                file_time: args.file_time,
+            };
+            Ok(Box::new(StoreOutput::open(store, options)?))
+        }
+        (None, None) => Err(Error::Usage {
             message: "nowhere to write to".to_owned(),
             hint: "name a store or a file: --store DIR or -w FILE".to_owned(),
         }),
