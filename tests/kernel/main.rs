@@ -13,6 +13,7 @@ mod decoded;
 mod filter;
 mod frames;
 mod namespace;
+mod pressure;
 mod process;
 mod replay;
 mod speed;

@@ -31,7 +31,7 @@ pub(crate) struct Kernel {
     pub(crate) program: Program,
     pub(crate) tuples: TupleRings,
     pub(crate) packets: PacketRings,
-    counters: Counters,
+    pub(crate) counters: Counters,
 }
 
 /// A packet record, copied.

@@ -3,7 +3,9 @@
 mod args;
 mod bench;
 mod ebpf;
+mod kernels;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use args::Args;
@@ -19,7 +21,9 @@ const USAGE: &str = "usage: cargo xtask TASK
                                            measure the reference query side by side
                                            (--ours: only flowsift and the limit)
   ebpf [--toolchain auto|debian|nightly]   rebuild agent-ebpf/flowsift-xdp.o from its sources
-  ebpf --check                             fail if that object is stale";
+  ebpf --check                             fail if that object is stale
+  kernels [--series \"6.1 6.12\"] [--test NAME]
+                                           run the kernel tests on Debian's kernels, emulated";
 
 fn main() -> ExitCode {
     match run(Args::from_env()) {
@@ -35,7 +39,15 @@ fn run(mut args: Args) -> Result<()> {
     match args.positional().as_deref() {
         Some("bench") => bench::run(args),
         Some("ebpf") => ebpf::run(args),
+        Some("kernels") => kernels::run(args),
         Some(other) => Err(format!("unknown task `{other}`\n{USAGE}").into()),
         None => Err(USAGE.into()),
     }
+}
+
+/// The folder above this package.
+fn repository() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
 }

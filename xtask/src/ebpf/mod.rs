@@ -5,7 +5,7 @@ mod toolchain;
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::Result;
 use crate::args::Args;
@@ -20,19 +20,12 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     let check_only = args.flag("--check");
     let toolchain = args.value("--toolchain", String::from("auto"))?;
     args.finish()?;
-    let root = repository();
+    let root = crate::repository();
     if check_only {
         check(&root)
     } else {
         build(&root, &toolchain)
     }
-}
-
-/// The folder above this package.
-fn repository() -> PathBuf {
-    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    root.pop();
-    root
 }
 
 fn build(root: &Path, toolchain: &str) -> Result<()> {

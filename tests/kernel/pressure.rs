@@ -1,0 +1,109 @@
+//! A writer that never stops against readers on other processors: nothing is torn, lost
+//! unnoticed, or counted wrongly.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use agent_common::InterfaceCounters;
+use flowsift::capture::{InterfaceConfig, Settings, WAIT};
+
+use crate::counters::DATAGRAM;
+use crate::support::{ALL, Kernel, say};
+
+/// Small, so that the writer goes around them thousands of times and often finds them full.
+const SMALL: Settings = Settings {
+    tuple_ring_bytes: 64 << 10,
+    packet_ring_bytes: 64 << 10,
+    shards: 1,
+};
+
+const PACKETS: u32 = 1_500_000;
+
+#[test]
+fn what_is_read_under_pressure_is_what_was_emitted() {
+    for joined in [false, true] {
+        let config = InterfaceConfig { joined, ..ALL };
+        let Some(kernel) = Kernel::configured(SMALL, config) else {
+            return;
+        };
+        let (counters, read) = press(kernel);
+        assert_eq!(counters.seen, u64::from(PACKETS));
+        assert_eq!(
+            counters.seen,
+            counters.tuple_emitted + counters.tuple_dropped
+        );
+        assert_eq!(
+            counters.seen,
+            counters.packet_emitted + counters.packet_dropped
+        );
+        let from_tuple_ring = if joined {
+            counters.tuple_emitted - counters.packet_emitted
+        } else {
+            counters.tuple_emitted
+        };
+        assert_eq!(read, (from_tuple_ring, counters.packet_emitted));
+        say(&format!(
+            "of {PACKETS} packets {} tuples and {} packets found room, {} and {} were read",
+            counters.tuple_emitted, counters.packet_emitted, read.0, read.1
+        ));
+    }
+}
+
+/// Runs the program in one thread, reads in two others; the counters, and how much was read.
+fn press(kernel: Kernel) -> (InterfaceCounters, (u64, u64)) {
+    let done = AtomicBool::new(false);
+    let Kernel {
+        mut program,
+        mut tuples,
+        mut packets,
+        counters,
+    } = kernel;
+    let frame = frame();
+    let read = thread::scope(|scope| {
+        let tuples = scope.spawn(|| {
+            let (mut count, mut last_ns) = (0, 0);
+            let mut read_all = || {
+                let drained = tuples.drain(usize::MAX, |event| {
+                    assert!(event.time_ns >= last_ns && event.ports() == Some((1, 53)));
+                    last_ns = event.time_ns;
+                    count += 1;
+                });
+                assert_eq!(drained.malformed, 0);
+                tuples.wait(WAIT).unwrap();
+            };
+            while !done.load(Ordering::Acquire) {
+                read_all();
+            }
+            read_all();
+            count
+        });
+        let packets = scope.spawn(|| {
+            let (mut count, mut last_ns) = (0, 0);
+            let mut read_all = || {
+                let drained = packets.drain(usize::MAX, |packet| {
+                    assert!(packet.time_ns >= last_ns && packet.data == frame);
+                    last_ns = packet.time_ns;
+                    count += 1;
+                });
+                assert_eq!(drained.malformed, 0);
+                packets.wait(WAIT).unwrap();
+            };
+            while !done.load(Ordering::Acquire) {
+                read_all();
+            }
+            read_all();
+            count
+        });
+        program.test_run(&frame, PACKETS).unwrap();
+        done.store(true, Ordering::Release);
+        (tuples.join().unwrap(), packets.join().unwrap())
+    });
+    (counters.read(ALL.slot).unwrap(), read)
+}
+
+/// A datagram of a length that shares no factor with the ring's.
+fn frame() -> Vec<u8> {
+    let mut frame = DATAGRAM.to_vec();
+    frame.extend((0..301).map(|at| (at * 7) as u8));
+    frame
+}

@@ -1,0 +1,112 @@
+//! What is booted beside the kernel: a shell, the tools of the tests, the tests, captures.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::archive::Archive;
+use super::output;
+use super::package::{Kernel, find};
+use crate::Result;
+
+/// What the last line of a run begins with.
+pub(super) const END: &str = "KERNEL TESTS ENDED WITH ";
+
+/// Programs of this machine that the tests call.
+const TOOLS: [&str; 2] = ["ip", "unshare"];
+
+/// Builds the archive. `filter` names the tests to run, all if it is empty; those of speed would
+/// measure the emulator.
+pub(super) fn build(root: &Path, kernel: &Kernel, test: &Path, filter: &str) -> Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    for folder in ["proc", "sys", "dev", "tmp"] {
+        archive.folder(folder);
+    }
+    let busybox = find_program("busybox")?;
+    archive.file("bin/busybox", &read(&busybox)?);
+    let mut libraries = libraries_of(test)?;
+    archive.file("kernel-test", &read(test)?);
+    for tool in TOOLS {
+        let path = find_program(tool)?;
+        archive.file(&format!("bin/{tool}"), &read(&path)?);
+        libraries.extend(libraries_of(&path)?);
+    }
+    libraries.sort();
+    libraries.dedup();
+    for library in libraries {
+        let path = library.to_string_lossy();
+        archive.file(path.trim_start_matches('/'), &read(&library)?);
+    }
+    let veth = find(&kernel.modules, &|path| {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| name.starts_with("veth.ko"))
+    })?;
+    // Newer packages compress their modules, which the shell undoes.
+    let extension = veth.extension().unwrap_or_default().to_string_lossy();
+    archive.file(&format!("veth.{extension}"), &read(&veth)?);
+    captures(&mut archive, &root.join("tests/captures"), "captures")?;
+    archive.file("init", init(filter).as_bytes());
+    Ok(archive.finish())
+}
+
+/// The first program that the kernel starts.
+fn init(filter: &str) -> String {
+    format!(
+        "#!/bin/busybox sh\n\
+         export PATH=/bin FLOWSIFT_REQUIRE_KERNEL=1 FLOWSIFT_CAPTURES=/captures\n\
+         busybox mount -t proc proc /proc\n\
+         busybox mount -t sysfs sys /sys\n\
+         busybox mount -t devtmpfs dev /dev\n\
+         busybox mount -t tmpfs tmp /tmp\n\
+         [ -f /veth.xz ] && busybox unxz -c /veth.xz >/veth.ko\n\
+         busybox insmod /veth.ko\n\
+         ip link set lo up\n\
+         busybox uname -sr\n\
+         /kernel-test --test-threads=1 --skip speed {filter}\n\
+         echo \"{END}$?\"\n\
+         busybox poweroff -f\n"
+    )
+}
+
+/// The captures that ship with the repository.
+fn captures(archive: &mut Archive, folder: &Path, name: &str) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))? {
+        let entry = entry?;
+        let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            captures(archive, &entry.path(), &name)?;
+        } else {
+            archive.file(&name, &read(&entry.path())?);
+        }
+    }
+    Ok(())
+}
+
+/// A program by its name in the usual places.
+fn find_program(name: &str) -> Result<PathBuf> {
+    let places = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+    places
+        .iter()
+        .map(|folder| Path::new(folder).join(name))
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            format!("{name} is not installed (busybox-static, iproute2, util-linux)").into()
+        })
+}
+
+/// The shared libraries of a program and its loader, as `ldd` lists them.
+fn libraries_of(program: &Path) -> Result<Vec<PathBuf>> {
+    let listed = String::from_utf8(output(Command::new("ldd").arg(program))?)?;
+    let paths = listed.lines().filter_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        words
+            .iter()
+            .find(|word| word.starts_with('/'))
+            .map(PathBuf::from)
+    });
+    Ok(paths.collect())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|e| format!("{}: {e}", path.display()).into())
+}

@@ -1,0 +1,90 @@
+//! `kernels`: the kernel tests on other kernels, each booted in an emulator.
+
+mod archive;
+mod initramfs;
+mod machine;
+mod package;
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Result;
+use crate::args::Args;
+
+/// Debian's long-term kernels: the oldest that the program must pass, whose verifier is the
+/// strictest, and one between it and the newest.
+const SERIES: &str = "6.1 6.12";
+
+pub(crate) fn run(mut args: Args) -> Result<()> {
+    let series = args.value("--series", SERIES.to_owned())?;
+    let filter = args.value("--test", String::new())?;
+    args.finish()?;
+    let root = crate::repository();
+    let work = root.join("target/kernels");
+    let test = build_test(&root)?;
+    let mut failed = Vec::new();
+    for series in series.split([' ', ',']) {
+        let kernel = package::fetch(&work, series)?;
+        say(&format!("== {}", kernel.name))?;
+        let image = initramfs::build(&root, &kernel, &test, &filter)?;
+        let file = work.join(format!("{}.initramfs", kernel.name));
+        std::fs::write(&file, image)?;
+        if !machine::boot(&kernel.image, &file)? {
+            failed.push(kernel.name);
+        }
+    }
+    if failed.is_empty() {
+        say("the kernel tests pass on all of them")
+    } else {
+        Err(format!("the kernel tests fail on {}", failed.join(" and ")).into())
+    }
+}
+
+fn say(text: &str) -> Result<()> {
+    writeln!(io::stdout(), "{text}")?;
+    Ok(())
+}
+
+/// Builds the test binary and gives its path.
+fn build_test(root: &Path) -> Result<PathBuf> {
+    let output = Command::new("cargo")
+        .args([
+            "test",
+            "--no-run",
+            "-p",
+            "flowsift",
+            "--no-default-features",
+        ])
+        .args(["--features", "capture", "--test", "kernel"])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(root)
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .map_err(|e| format!("cannot start cargo: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("cargo test --no-run: {}", output.status).into());
+    }
+    // The one artefact of this call that can be run.
+    let messages = String::from_utf8(output.stdout)?;
+    let found = messages
+        .lines()
+        .filter_map(|line| line.split_once(r#""executable":""#))
+        .filter_map(|(_, rest)| Some(rest.split_once('"')?.0))
+        .next_back();
+    found
+        .map(PathBuf::from)
+        .ok_or_else(|| "cargo names no test binary".into())
+}
+
+/// Runs a command to its end; its standard output.
+fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let output = command
+        .output()
+        .map_err(|e| format!("cannot start {command:?}: {e}"))?;
+    if !output.status.success() {
+        let reason = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{command:?}: {}: {}", output.status, reason.trim()).into());
+    }
+    Ok(output.stdout)
+}
