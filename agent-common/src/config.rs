@@ -29,10 +29,11 @@ pub mod names {
     pub const PACKET_RINGS: &str = "PACKET_RINGS";
     /// `u32`: shards in use less one; they are a power of two.
     pub const SHARD_MASK: &str = "SHARD_MASK";
-    /// `u64`, a power of two: the reader is woken each time that a CPU put so many bytes into
-    /// the tuple ring.
-    pub const TUPLE_WAKE_BYTES: &str = "TUPLE_WAKE_BYTES";
-    /// The same for the packet ring.
+    /// `u64`, a power of two: the reader is woken each time that a CPU emitted so many tuples of
+    /// an interface.
+    pub const TUPLE_WAKE_RECORDS: &str = "TUPLE_WAKE_RECORDS";
+    /// `u64`, a power of two: the reader is woken each time that a CPU put so many bytes of an
+    /// interface into the packet ring.
     pub const PACKET_WAKE_BYTES: &str = "PACKET_WAKE_BYTES";
 }
 

@@ -24,3 +24,20 @@ pub(crate) fn clamp<const MAX: usize>(value: u64) -> u64 {
     }
     bounded
 }
+
+/// `value` if it is at most `MAX`, else zero; see [`clamp`].
+#[inline(always)]
+pub(crate) fn up_to<const MAX: usize>(value: usize) -> usize {
+    let mut bounded = value;
+    // SAFETY: as in `clamp`.
+    unsafe {
+        asm!(
+            "if {value} < {end} goto +1",
+            "{value} = 0",
+            value = inout(reg) bounded,
+            end = const MAX + 1,
+            options(pure, nomem, nostack),
+        );
+    }
+    bounded
+}

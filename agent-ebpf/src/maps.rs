@@ -32,7 +32,7 @@ pub(crate) static COUNTERS: PerCpuArray<InterfaceCounters> =
 pub(crate) static SHARD_MASK: Global<u32> = Global::new(0);
 
 #[unsafe(no_mangle)]
-pub(crate) static TUPLE_WAKE_BYTES: Global<u64> = Global::new(64 << 10);
+pub(crate) static TUPLE_WAKE_RECORDS: Global<u64> = Global::new(1 << 10);
 
 #[unsafe(no_mangle)]
 pub(crate) static PACKET_WAKE_BYTES: Global<u64> = Global::new(64 << 10);

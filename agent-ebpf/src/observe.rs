@@ -28,16 +28,15 @@ pub(crate) fn observe(ctx: &XdpContext) {
     let Some(counters) = counters(config.slot) else {
         return;
     };
-    let mut place = MaybeUninit::uninit();
-    let event = words::blank(&mut place);
-    event.slot = config.slot;
     // SAFETY: the helper has no arguments and no conditions.
-    event.time_ns = unsafe { bpf_ktime_get_ns() };
+    let time_ns = unsafe { bpf_ktime_get_ns() };
     // SAFETY: the pointer is the context that the kernel gave us. `data_end - data` would be the
     // length of the first buffer only.
-    event.wire_len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
+    let wire_len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
+    let mut place = MaybeUninit::uninit();
+    let event = words::begin(&mut place, time_ns, wire_len, config.slot);
     counters.seen += 1;
-    counters.seen_bytes += u64::from(event.wire_len);
+    counters.seen_bytes += u64::from(wire_len);
     if let Err(stop) = parse::walk(&Packet::new(ctx), event) {
         *stopped(counters, stop) += 1;
     }

@@ -8,8 +8,9 @@ use aya_ebpf::programs::XdpContext;
 
 use crate::clamp::clamp;
 use crate::maps::{
-    PACKET_RINGS, PACKET_WAKE_BYTES, Ring, Rings, SHARD_MASK, TUPLE_RINGS, TUPLE_WAKE_BYTES,
+    PACKET_RINGS, PACKET_WAKE_BYTES, Ring, Rings, SHARD_MASK, TUPLE_RINGS, TUPLE_WAKE_RECORDS,
 };
+use crate::packet::{Packet, SHORT};
 use crate::words;
 
 /// The ring's own header of each record (`BPF_RINGBUF_HDR_SZ`).
@@ -34,11 +35,8 @@ pub(crate) fn emit_tuple(event: &TupleEvent, counters: &mut InterfaceCounters) {
     unsafe { words::copy(event, entry.as_mut_ptr()) };
     // Counted first: whoever has read a record finds it counted.
     counters.tuple_emitted += 1;
-    let bytes = RING_HEADER_BYTES + size_of::<TupleEvent>() as u64;
     entry.submit(wake_up(
-        &mut counters.tuple_ring_bytes,
-        bytes,
-        TUPLE_WAKE_BYTES.load(),
+        counters.tuple_emitted & (TUPLE_WAKE_RECORDS.load() - 1) == 0,
     ));
 }
 
@@ -93,13 +91,13 @@ fn copy<const N: usize>(
         words::copy(event, &raw mut (*record).header.tuple);
         (&raw mut (*record).header.captured_len).write(captured as u32);
         (&raw mut (*record).header.reserved).write(0);
-        // Reads frames of several buffers too.
-        bpf_xdp_load_bytes(
-            ctx.ctx,
-            0,
-            (&raw mut (*record).data).cast(),
-            captured as u32,
-        )
+        let data = &raw mut (*record).data;
+        if N == SHORT && Packet::new(ctx).copy_short(data.cast(), captured as usize) {
+            0
+        } else {
+            // Reads frames of several buffers too.
+            bpf_xdp_load_bytes(ctx.ctx, 0, data.cast(), captured as u32)
+        }
     };
     if failed != 0 {
         entry.discard(u64::from(BPF_RB_NO_WAKEUP));
@@ -110,12 +108,11 @@ fn copy<const N: usize>(
     if captured < u64::from(event.wire_len) {
         counters.snapped += 1;
     }
-    let bytes = RING_HEADER_BYTES + size_of::<PacketRecord<N>>() as u64;
-    entry.submit(wake_up(
-        &mut counters.packet_ring_bytes,
-        bytes,
-        PACKET_WAKE_BYTES.load(),
-    ));
+    let before = counters.packet_ring_bytes;
+    let after = before + RING_HEADER_BYTES + size_of::<PacketRecord<N>>() as u64;
+    counters.packet_ring_bytes = after;
+    let mark = PACKET_WAKE_BYTES.load();
+    entry.submit(wake_up((before ^ after) & mark.wrapping_neg() != 0));
     true
 }
 
@@ -127,14 +124,12 @@ fn shard(rings: &Rings) -> Option<&Ring> {
     rings.get(cpu & SHARD_MASK.load())
 }
 
-/// Wakes the reader each time the bytes put into the ring pass a multiple of `mark`. It also looks
-/// by itself every few milliseconds, so nothing waits for the mark. Waking it for each record
-/// costs more than all the rest of the program, and so does asking the ring how full it is.
+/// Wakes the reader only each time that so much has been put into the ring. It also looks by
+/// itself every few milliseconds, so nothing waits for the mark. Waking it for each record costs
+/// more than all the rest of the program, and so does asking the ring how full it is.
 #[inline(always)]
-fn wake_up(total: &mut u64, bytes: u64, mark: u64) -> u64 {
-    let before = *total;
-    *total = before + bytes;
-    u64::from(if (before ^ *total) & mark.wrapping_neg() != 0 {
+fn wake_up(passes_mark: bool) -> u64 {
+    u64::from(if passes_mark {
         BPF_RB_FORCE_WAKEUP
     } else {
         BPF_RB_NO_WAKEUP

@@ -37,7 +37,6 @@ fn full_rings_lose_records_and_say_how_many() {
         packet_emitted: packets,
         packet_emitted_bytes: packets * 42,
         packet_dropped: 1000 - packets,
-        tuple_ring_bytes: tuples * 64,
         packet_ring_bytes: packets * 200,
         ..InterfaceCounters::default()
     };

@@ -186,3 +186,30 @@ fn network_offset(frame: &[u8]) -> usize {
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
+
+#[test]
+fn every_length_is_copied_to_its_last_byte() {
+    let snaplens = (0..=17).chain([31, 63, 64, 65, 100, 127, 128, 129, 255]);
+    for snaplen in snaplens {
+        let config = InterfaceConfig { snaplen, ..ALL };
+        let Some(mut kernel) = Kernel::configured(ROOMY, config) else {
+            return;
+        };
+        for len in 14..=300_usize {
+            let frame: Vec<u8> = (0..len).map(|at| (at * 7 + len) as u8).collect();
+            kernel.run(&frame, 1).unwrap();
+            let [packet] = kernel.drain_packets().try_into().unwrap();
+            // Zero stands for the longest.
+            let kept = if snaplen == 0 {
+                len
+            } else {
+                len.min(snaplen as usize)
+            };
+            assert!(
+                packet.data == frame[..kept],
+                "{len} bytes, snap length {snaplen}"
+            );
+            kernel.drain();
+        }
+    }
+}

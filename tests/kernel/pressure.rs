@@ -8,7 +8,7 @@ use agent_common::InterfaceCounters;
 use flowsift::capture::{InterfaceConfig, Settings, WAIT};
 
 use crate::counters::DATAGRAM;
-use crate::support::{ALL, Kernel, say};
+use crate::support::{ALL, Kernel, ROOMY, say, say_skipped};
 
 /// Small, so that the writer goes around them thousands of times and often finds them full.
 const SMALL: Settings = Settings {
@@ -106,4 +106,42 @@ fn frame() -> Vec<u8> {
     let mut frame = DATAGRAM.to_vec();
     frame.extend((0..301).map(|at| (at * 7) as u8));
     frame
+}
+
+#[test]
+fn records_of_several_processors_come_in_the_order_of_their_times() {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    if processors < 2 {
+        return say_skipped("one processor makes no order to restore");
+    }
+    let settings = Settings { shards: 2, ..ROOMY };
+    let Some(mut kernel) = Kernel::configured(settings, ALL) else {
+        return;
+    };
+    let mut emitted = 0;
+    for round in 0..40 {
+        run_on(round % 2);
+        kernel.run(&DATAGRAM, 50).unwrap();
+        emitted += 50;
+    }
+    let used = |fill: flowsift::capture::Fill| fill.unread_bytes > 0;
+    assert_eq!(kernel.tuples.fill().filter(|fill| used(*fill)).count(), 2);
+    assert_eq!(kernel.packets.fill().filter(|fill| used(*fill)).count(), 2);
+    // The youngest record of a ring waits until none that is older can still come.
+    thread::sleep(WAIT);
+    let (tuples, packets) = (kernel.drain(), kernel.drain_packets());
+    assert_eq!((tuples.len(), packets.len()), (emitted, emitted));
+    assert!(tuples.is_sorted_by_key(|event| event.time_ns));
+    assert!(packets.is_sorted_by_key(|packet| packet.time_ns));
+}
+
+/// Keeps this thread on one processor.
+fn run_on(processor: usize) {
+    // SAFETY: all zeros is an empty set, and the calls only read and write that set of ours.
+    let result = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(processor, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
+    };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }

@@ -21,23 +21,27 @@ const SETTINGS: Settings = Settings {
 
 #[test]
 fn the_time_per_packet_is_near_the_least_possible() {
+    // The most that each may be of the least possible: above what was measured by half, for machines
+    // that do other things too, and below what any call per byte costs.
     let cases = [
-        ("tuple", 60, (true, false, false)),
+        ("tuple", 60, (true, false, false), 3.1),
         (
             "128 bytes alone, with the tuple at their head",
             128,
             (false, true, false),
+            3.5,
         ),
-        ("tuple joined to 128 bytes", 128, (true, true, true)),
+        ("tuple joined to 128 bytes", 128, (true, true, true), 3.5),
         (
             "tuple and 128 bytes in rings of their own",
             128,
             (true, true, false),
+            4.5,
         ),
-        ("tuple joined to 1500 bytes", 1500, (true, true, true)),
+        ("tuple joined to 1500 bytes", 1500, (true, true, true), 9.5),
     ];
     let mut times = Vec::new();
-    for (name, len, (tuples, packets, joined)) in cases {
+    for (name, len, (tuples, packets, joined), most) in cases {
         let config = InterfaceConfig {
             tuples,
             packets,
@@ -47,19 +51,20 @@ fn the_time_per_packet_is_near_the_least_possible() {
         let Some(kernel) = Kernel::configured(SETTINGS, config) else {
             return;
         };
-        times.push((name, measure(kernel, &frame(len))));
+        times.push((name, measure(kernel, &frame(len)), most));
     }
     let least = least();
     say(&format!(
         "reserve and submit 64 bytes: {} ns",
         least.as_nanos()
     ));
-    for (name, time) in &times {
+    for (name, time, most) in times {
         let ratio = time.as_secs_f64() / least.as_secs_f64();
         say(&format!(
             "{name}: {} ns, {ratio:.2} times that",
             time.as_nanos()
         ));
+        assert!(ratio < most, "{name}: more than {most} times the least");
     }
 }
 

@@ -5,20 +5,24 @@
 
 mod attach;
 mod clock;
+mod config;
 mod counters;
 pub mod filter;
 mod interfaces;
 mod netlink;
 mod offload;
 mod program;
+mod refusal;
 mod ring;
 mod rings;
 
-pub use attach::{AttachError, Attachment, InterfaceConfig, Mode, Note};
+pub use attach::Attachment;
 pub use clock::{Clock, ClockError, Jump};
+pub use config::{InterfaceConfig, Mode, Note};
 pub use counters::{Counters, CountersError};
 pub use interfaces::{Interface, InterfaceError, InterfaceEvent, InterfaceWatch, Patterns, list};
 pub use program::{MapFds, Program, ProgramError, Settings};
+pub use refusal::AttachError;
 pub use ring::{Fill, RingError};
 pub use rings::{Drained, PacketRecord, PacketRings, TupleRings, WAIT};
 

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use agent_common::TupleEvent;
 use agent_common::config::{INTERFACE_ENTRIES, MAX_SHARDS, names};
 use aya::maps::{Array, ArrayOfMaps, MapData, MapError};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
@@ -18,6 +19,9 @@ const OBJECT: &[u8] = aya::include_bytes_aligned!("../../../agent-ebpf/flowsift-
 
 /// `BPF_MAP_TYPE_RINGBUF`.
 const RING_MAP: u32 = 27;
+
+/// Bytes that a tuple takes in its ring, with the ring's header.
+const TUPLE_RING_BYTES: u64 = 8 + size_of::<TupleEvent>() as u64;
 
 /// How the program is loaded. Sizes are rounded up to a power of two and whole pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,12 +176,12 @@ impl Program {
         let packet_bytes = ring::size_bytes(settings.packet_ring_bytes);
         let (mask, tuple_wake, packet_wake) = (
             shards - 1,
-            ring::wake_bytes(tuple_bytes),
+            ring::wake_bytes(tuple_bytes) / TUPLE_RING_BYTES,
             ring::wake_bytes(packet_bytes),
         );
         let mut ebpf = EbpfLoader::new()
             .override_global(names::SHARD_MASK, &mask, true)
-            .override_global(names::TUPLE_WAKE_BYTES, &tuple_wake, true)
+            .override_global(names::TUPLE_WAKE_RECORDS, &tuple_wake, true)
             .override_global(names::PACKET_WAKE_BYTES, &packet_wake, true)
             .load(OBJECT)
             .map_err(explain)?;
