@@ -16,6 +16,7 @@ mod linktype;
 mod network;
 mod packet;
 mod tunnel;
+pub mod tuple;
 mod walk;
 
 #[cfg(test)]
@@ -24,3 +25,4 @@ mod tests;
 pub use fields::{Extract, FieldSpec, FieldValue, Found, fields, find, nearest, protocols};
 pub use linktype::{is_decodable, link_type_name, link_types};
 pub use packet::{Layer, Packet};
+pub use tuple::Tuple;

@@ -72,3 +72,23 @@ pub(super) fn packets_of(path: &Path) -> Vec<(i64, Vec<u8>)> {
     }
     packets
 }
+
+/// Captures to test with: those shipped, and the full set where it is (FLOWSIFT_CAPTURES, else
+/// beside the repository).
+pub(super) fn captures() -> Vec<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let beside = here.join("../../shared/captures");
+    let all = std::env::var_os("FLOWSIFT_CAPTURES").map_or(beside, PathBuf::from);
+    let mut folders = vec![here.join("../tests/captures")];
+    match all.is_dir() {
+        true => folders.push(all),
+        false => eprintln!("SKIPPED: no captures at {}", all.display()),
+    }
+    let mut found = Vec::new();
+    for folder in folders {
+        let spec = folder.to_str().unwrap().to_owned();
+        let inputs = crate::capfile::discover(&[spec]).unwrap();
+        found.extend(inputs.iter().map(|input| PathBuf::from(input.name())));
+    }
+    found
+}
