@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod counters;
 pub mod filter;
+pub mod guard;
 mod interfaces;
 mod netlink;
 mod offload;
@@ -15,6 +16,7 @@ mod program;
 mod refusal;
 mod ring;
 mod rings;
+pub mod split;
 
 pub use attach::Attachment;
 pub use clock::{Clock, ClockError, Jump};

@@ -1,0 +1,141 @@
+//! Becoming another user for good, as tcpdump's `-Z` does.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// A user and the groups that the system's databases say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    name: String,
+    uid: libc::uid_t,
+    gid: libc::gid_t,
+    groups: Vec<libc::gid_t>,
+}
+
+/// Why a user cannot be become.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// Nobody is called so.
+    #[error("there is no user {0}")]
+    Unknown(String),
+    /// The databases cannot be read.
+    #[error("cannot look up user {name}: {error}")]
+    LookUp {
+        /// Who.
+        name: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The kernel refuses.
+    #[error("cannot become user {name}: {step} failed: {error}")]
+    Become {
+        /// Who.
+        name: String,
+        /// Which call.
+        step: &'static str,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+/// Room for a line of the user database.
+const LINE_BYTES: usize = 16 << 10;
+
+/// Groups that a process can have (`NGROUPS_MAX`).
+const MAX_GROUPS: usize = 65_536;
+
+impl User {
+    /// Looks a user up. Opens files and libraries: to be done before a sandbox closes.
+    ///
+    /// # Errors
+    /// If there is no such user, or the databases cannot be read.
+    pub fn find(name: &str) -> Result<Self, UserError> {
+        let unknown = || UserError::Unknown(name.to_owned());
+        let text = CString::new(name).map_err(|_| unknown())?;
+        let mut entry = MaybeUninit::<libc::passwd>::uninit();
+        let mut buffer = vec![0; LINE_BYTES];
+        let mut found = ptr::null_mut();
+        // SAFETY: all pointers are to live memory of the stated sizes.
+        let status = unsafe {
+            libc::getpwnam_r(
+                text.as_ptr(),
+                entry.as_mut_ptr(),
+                buffer.as_mut_ptr(),
+                buffer.len(),
+                &raw mut found,
+            )
+        };
+        if status != 0 {
+            return Err(UserError::LookUp {
+                name: name.to_owned(),
+                error: io::Error::from_raw_os_error(status),
+            });
+        }
+        if found.is_null() {
+            return Err(unknown());
+        }
+        // SAFETY: getpwnam_r filled the entry, as `found` says.
+        let entry = unsafe { entry.assume_init() };
+        Ok(Self {
+            name: name.to_owned(),
+            uid: entry.pw_uid,
+            gid: entry.pw_gid,
+            groups: groups(&text, entry.pw_gid),
+        })
+    }
+
+    /// Takes groups, group and user, in the order that leaves no way back.
+    pub(super) fn become_for_good(&self) -> Result<(), UserError> {
+        let step = |step, result: libc::c_int| match result {
+            0 => Ok(()),
+            _ => Err(UserError::Become {
+                name: self.name.clone(),
+                step,
+                error: io::Error::last_os_error(),
+            }),
+        };
+        // SAFETY: the list has as many groups as it says; the others touch no memory.
+        unsafe {
+            step(
+                "setgroups",
+                libc::setgroups(self.groups.len(), self.groups.as_ptr()),
+            )?;
+            step("setresgid", libc::setresgid(self.gid, self.gid, self.gid))?;
+            step("setresuid", libc::setresuid(self.uid, self.uid, self.uid))
+        }
+    }
+}
+
+/// The groups of a user, its own among them.
+fn groups(name: &CStr, gid: libc::gid_t) -> Vec<libc::gid_t> {
+    let mut groups = vec![gid; 64];
+    loop {
+        let mut count = libc::c_int::try_from(groups.len()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: the list has room for as many groups as `count` says.
+        let result =
+            unsafe { libc::getgrouplist(name.as_ptr(), gid, groups.as_mut_ptr(), &raw mut count) };
+        let count = usize::try_from(count).unwrap_or(0);
+        if result >= 0 || groups.len() >= MAX_GROUPS {
+            groups.truncate(count);
+            return groups;
+        }
+        groups.resize(count.clamp(groups.len() * 2, MAX_GROUPS), gid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_found_with_their_groups() {
+        let root = User::find("root").unwrap();
+        assert_eq!((root.uid, root.gid), (0, 0));
+        assert!(root.groups.contains(&0));
+        let error = User::find("no-such-user-here").unwrap_err();
+        assert_eq!(error.to_string(), "there is no user no-such-user-here");
+        assert!(matches!(User::find("a\0b"), Err(UserError::Unknown(_))));
+    }
+}
