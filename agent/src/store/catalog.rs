@@ -8,10 +8,10 @@ use std::{
 };
 
 use super::{
-    Error, Source,
+    Error, Sidecar, Source,
     layout::{self, ClosedName, Kind, Listing, active_name},
     records::{self, FILE_HEADER, FileHeader},
-    state,
+    sidecar, state,
 };
 use crate::{capfile::Input, frame::LinkType};
 
@@ -24,6 +24,9 @@ pub struct Filter<'a> {
     pub tags: Option<&'a [String]>,
     /// By interface.
     pub interfaces: Option<&'a [String]>,
+    /// By time: files whose sidecar says that no packet lies between these, the first inclusive
+    /// and the second exclusive, in nanoseconds since 1970, are left out.
+    pub times_ns: Option<(i64, i64)>,
 }
 
 impl Filter<'_> {
@@ -53,6 +56,9 @@ pub struct CaptureFile {
     pub link_type: LinkType,
     /// Path of its sidecar, valid or not.
     pub sidecar: Option<PathBuf>,
+    /// Lowest and highest time of its packets, in nanoseconds since 1970, where a range of times
+    /// was asked for and its sidecar says so.
+    pub times_ns: Option<(i64, i64)>,
     folder: Arc<PathBuf>,
 }
 
@@ -76,6 +82,15 @@ impl CaptureFile {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::Removed(path)),
             other => other.map_err(Error::io("open", &path)),
         }
+    }
+
+    /// Opens its sidecar; `None` if it has none.
+    ///
+    /// # Errors
+    /// Why the sidecar is not used, which is to be told; the file is then read itself.
+    pub fn open_sidecar(&self) -> Option<Result<Sidecar, sidecar::Error>> {
+        let path = self.sidecar.as_ref()?;
+        Some(Sidecar::open(path, self.length))
     }
 
     /// The file as an input of exactly the snapshot's length.
@@ -115,12 +130,17 @@ impl Snapshot {
         let (sources, _) = layout::sources(store)?;
         for source in sources.into_iter().filter(|source| filter.takes(source)) {
             let folder = Arc::new(source.folder(store));
-            snapshot.source(&Arc::new(source), &folder)?;
+            snapshot.source(&Arc::new(source), &folder, filter.times_ns)?;
         }
         Ok(snapshot)
     }
 
-    fn source(&mut self, source: &Arc<Source>, folder: &Arc<PathBuf>) -> Result<(), Error> {
+    fn source(
+        &mut self,
+        source: &Arc<Source>,
+        folder: &Arc<PathBuf>,
+        times_ns: Option<(i64, i64)>,
+    ) -> Result<(), Error> {
         let live = state::of_live_writer(folder);
         let listing = Listing::read(folder)?;
         // What was closed later than the newest active file was started is newer than this
@@ -130,7 +150,7 @@ impl Snapshot {
             set.has(Kind::Capture) && newest.is_none_or(|newest| set.name.sequence <= newest)
         });
         for set in closed {
-            self.closed(source, folder, set);
+            self.closed(source, folder, set, times_ns);
         }
         for (&sequence, kinds) in &listing.active {
             if kinds.contains(&Kind::Capture) && !listing.closed.contains_key(&sequence) {
@@ -140,7 +160,13 @@ impl Snapshot {
         Ok(())
     }
 
-    fn closed(&mut self, source: &Arc<Source>, folder: &Arc<PathBuf>, set: &layout::FileSet) {
+    fn closed(
+        &mut self,
+        source: &Arc<Source>,
+        folder: &Arc<PathBuf>,
+        set: &layout::FileSet,
+        asked_ns: Option<(i64, i64)>,
+    ) {
         let path = set.name.path(folder, Kind::Capture);
         let has_sidecar = set.has(Kind::Sidecar);
         let sidecar = has_sidecar.then(|| set.name.path(folder, Kind::Sidecar));
@@ -148,16 +174,22 @@ impl Snapshot {
         let length = |file: &File| file.metadata().map(|m| m.len()).map_err(|e| e.to_string());
         let read = file.and_then(|file| Ok((length(&file)?, header(&file)?)));
         match read {
-            Ok((length, header)) => self.files.push(CaptureFile {
-                source: Arc::clone(source),
-                sequence: set.name.sequence,
-                path,
-                active: false,
-                length,
-                link_type: header.link_type,
-                sidecar,
-                folder: Arc::clone(folder),
-            }),
+            Ok((length, header)) => {
+                let mut file = CaptureFile {
+                    source: Arc::clone(source),
+                    sequence: set.name.sequence,
+                    path,
+                    active: false,
+                    length,
+                    link_type: header.link_type,
+                    sidecar,
+                    times_ns: None,
+                    folder: Arc::clone(folder),
+                };
+                if file.may_have(asked_ns) {
+                    self.files.push(file);
+                }
+            }
             Err(reason) => self.skipped.push(Skipped { path, reason }),
         }
     }
@@ -178,6 +210,7 @@ impl Snapshot {
             length: 0,
             link_type: LinkType(0),
             sidecar: None,
+            times_ns: None,
             folder: Arc::clone(folder),
         };
         match found.measure(live) {
@@ -193,6 +226,17 @@ impl Snapshot {
 }
 
 impl CaptureFile {
+    /// Whether packets can lie in the range asked for.
+    fn may_have(&mut self, asked_ns: Option<(i64, i64)>) -> bool {
+        let Some((from, to)) = asked_ns else {
+            return true;
+        };
+        let sidecar = self.open_sidecar().and_then(Result::ok);
+        self.times_ns = sidecar.and_then(|sidecar| sidecar.times_ns);
+        self.times_ns
+            .is_none_or(|(min, max)| max >= from && min < to)
+    }
+
     /// Finds out how far the whole records of an active file go, and its link type.
     fn measure(&mut self, live: Option<state::State>) -> Result<(), String> {
         let file = self.open().map_err(|e| e.to_string())?;
@@ -289,6 +333,42 @@ mod tests {
         let snapshot = Snapshot::take(folder.store(), &Filter::default()).unwrap();
         assert_eq!(snapshot.files.len(), 1);
         assert_eq!(count(&snapshot.files[0]), 9);
+    }
+
+    #[test]
+    fn files_without_packets_in_the_range_are_left_out_if_a_sidecar_says_so() {
+        let folder = Folder::new();
+        let (mut writer, _) =
+            SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+        for n in 0..3 {
+            writer.append(&block(NOW + n * 1_000_000_000, 10));
+            writer.rotate();
+        }
+        let (closed, ..) = writer.close(NOW);
+        let paths: Vec<&PathBuf> = closed.iter().filter_map(|c| c.path.as_ref()).collect();
+        let found = |from, to| {
+            let filter = Filter {
+                times_ns: Some((from, to)),
+                ..Filter::default()
+            };
+            let snapshot = Snapshot::take(folder.store(), &filter).unwrap();
+            snapshot
+                .files
+                .iter()
+                .map(|f| f.sequence)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(found(0, 1), [1, 2, 3]);
+        for path in &paths[..2] {
+            sidecar::build(path, 100).unwrap();
+        }
+        assert_eq!(found(0, 1), [3]);
+        // The last packet of the first file, and the moment before its first.
+        assert_eq!(found(NOW + 9_000, NOW + 9_001), [1, 3]);
+        assert_eq!(found(NOW - 5, NOW), [3]);
+        assert_eq!(found(NOW + 9_001, NOW + 1_000_000_001), [2, 3]);
+        fs::write(paths[1].with_extension("parquet"), "damaged").unwrap();
+        assert_eq!(found(0, 1), [2, 3]);
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl Closing {
     /// Brings the file to the disk and under its proper name; a file without packets is removed.
     /// Can be called again after a failure.
     pub(super) fn run(&self) -> Result<Option<ClosedFile>, Error> {
+        // Retention removes empty folders, perhaps the one just made.
+        self.try_once().or_else(|_| self.try_once())
+    }
+
+    fn try_once(&self) -> Result<Option<ClosedFile>, Error> {
         let active = |kind| self.source_folder.join(active_name(self.sequence, kind));
         let (capture, counters) = (active(Kind::Capture), active(Kind::Counters));
         let name = ClosedName {

@@ -1,0 +1,363 @@
+//! Retention: which closed files go, by age, by size and by free space, oldest first.
+//!
+//! The order is that of writing: within a source by sequence number, between the sources of a
+//! well by the time of closing. Times of packets play no part, and a single wrong modification
+//! time moves nothing: a file is taken to be closed no earlier than those before it, and a time
+//! in the future is none.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    Error, Retention, Source, close,
+    layout::{self, FileSet, Kind, Listing},
+};
+
+/// Clocks differ by so much between machines that write to and look at one store.
+const FUTURE: Duration = Duration::from_secs(86_400);
+
+/// Why a file went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It was closed longer ago than `max_age`.
+    Age,
+    /// The well had more bytes than `max_size`.
+    Size,
+    /// The file system had fewer free bytes than `min_free`.
+    Free,
+}
+
+/// A capture file that was removed, with its sidecar and loss table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Its source.
+    pub source: Source,
+    /// Its number.
+    pub sequence: u64,
+    /// Path that the capture file (or the loss table alone) had.
+    pub path: PathBuf,
+    /// Bytes of all its files.
+    pub bytes: u64,
+    /// Why it went.
+    pub why: Why,
+}
+
+/// The files of a closed capture and when they were closed.
+struct Candidate {
+    name: layout::ClosedName,
+    kinds: Vec<Kind>,
+    bytes: u64,
+    /// As the file system says; `None` if that cannot be.
+    modified: Option<SystemTime>,
+    /// No earlier than that of the file before it.
+    closed: SystemTime,
+}
+
+/// The closed captures of a source, the oldest last.
+struct Queue {
+    source: Source,
+    folder: PathBuf,
+    candidates: Vec<Candidate>,
+}
+
+/// Removes what a well's retention says at the time `now`; gives what it removed, in order.
+pub fn enforce(
+    store: &Path,
+    well: &str,
+    retention: &Retention,
+    now: SystemTime,
+) -> Result<Vec<Removed>, Error> {
+    if *retention == Retention::default() {
+        return Ok(Vec::new());
+    }
+    let (mut queues, mut total) = queues(store, well, now)?;
+    let mut free = match retention.min_free {
+        Some(_) => free_bytes(store)?,
+        None => 0,
+    };
+    let mut removed = Vec::new();
+    while let Some(queue) = oldest(&mut queues) {
+        let Some(candidate) = queue.candidates.last() else {
+            break;
+        };
+        let age = now.duration_since(candidate.closed).unwrap_or_default();
+        let why = if retention.max_age.is_some_and(|max| age > max) {
+            Why::Age
+        } else if retention.max_size.is_some_and(|max| total > max) {
+            Why::Size
+        } else if retention.min_free.is_some_and(|min| free < min) {
+            Why::Free
+        } else {
+            break;
+        };
+        total = total.saturating_sub(candidate.bytes);
+        free = free.saturating_add(candidate.bytes);
+        removed.push(remove(queue, why)?);
+        queue.candidates.pop();
+    }
+    Ok(removed)
+}
+
+/// The sources of a well, and the bytes of all files in it.
+fn queues(store: &Path, well: &str, now: SystemTime) -> Result<(Vec<Queue>, u64), Error> {
+    let (mut queues, mut total) = (Vec::new(), 0);
+    let (sources, _) = layout::sources(store)?;
+    for source in sources.into_iter().filter(|source| source.well == well) {
+        let folder = source.folder(store);
+        let listing = Listing::read(&folder)?;
+        for (&sequence, kinds) in &listing.active {
+            for &kind in kinds {
+                let path = folder.join(layout::active_name(sequence, kind));
+                total += size(&path)?.map_or(0, |found| found.0);
+            }
+        }
+        let mut candidates = Vec::new();
+        for set in listing.closed.values() {
+            let candidate = candidate(&folder, set, now)?;
+            total += candidate.bytes;
+            candidates.push(candidate);
+        }
+        order(&mut candidates);
+        candidates.reverse();
+        queues.push(Queue {
+            source,
+            folder,
+            candidates,
+        });
+    }
+    Ok((queues, total))
+}
+
+fn candidate(folder: &Path, set: &FileSet, now: SystemTime) -> Result<Candidate, Error> {
+    let mut candidate = Candidate {
+        name: set.name,
+        kinds: set.kinds.clone(),
+        bytes: 0,
+        modified: None,
+        closed: now,
+    };
+    // The capture file says when, else the loss table; a sidecar may be made again at any time.
+    candidate.kinds.sort_by_key(|kind| match kind {
+        Kind::Capture => 0,
+        Kind::Counters => 1,
+        Kind::Sidecar => 2,
+    });
+    let kinds = candidate.kinds.clone();
+    for kind in kinds {
+        if let Some((bytes, modified)) = size(&set.name.path(folder, kind))? {
+            candidate.bytes += bytes;
+            candidate.modified = candidate.modified.or(Some(modified));
+        }
+    }
+    candidate.modified = candidate.modified.filter(|time| *time <= now + FUTURE);
+    Ok(candidate)
+}
+
+/// Length and modification time; `None` if it is gone.
+fn size(path: &Path) -> Result<Option<(u64, SystemTime)>, Error> {
+    match fs::metadata(path).and_then(|m| Ok((m.len(), m.modified()?))) {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", path)(e)),
+    }
+}
+
+/// Says when each was closed, in the order of writing: none before the one before it, those
+/// without a time with the next that has one.
+fn order(candidates: &mut [Candidate]) {
+    let mut next = None;
+    for candidate in candidates.iter_mut().rev() {
+        next = candidate.modified.or(next);
+        candidate.closed = next.unwrap_or(candidate.closed);
+    }
+    let mut latest = SystemTime::UNIX_EPOCH;
+    for candidate in candidates {
+        latest = latest.max(candidate.closed);
+        candidate.closed = latest;
+    }
+}
+
+/// The source whose oldest file was closed first.
+fn oldest(queues: &mut [Queue]) -> Option<&mut Queue> {
+    queues
+        .iter_mut()
+        .filter(|queue| !queue.candidates.is_empty())
+        .min_by_key(|queue| queue.candidates.last().map(|candidate| candidate.closed))
+}
+
+fn remove(queue: &Queue, why: Why) -> Result<Removed, Error> {
+    let Some(candidate) = queue.candidates.last() else {
+        return Err(Error::Removed(queue.folder.clone()));
+    };
+    // The capture file first: what is left of the others after a crash belongs to nothing.
+    let path = |kind| candidate.name.path(&queue.folder, kind);
+    for &kind in &candidate.kinds {
+        close::remove(&path(kind))?;
+    }
+    let first = candidate.kinds.first().copied().unwrap_or(Kind::Capture);
+    let day = candidate.name.folder(&queue.folder);
+    for folder in day.ancestors().take(3) {
+        // A folder that holds other files stays, which is the usual case.
+        if fs::remove_dir(folder).is_err() {
+            break;
+        }
+    }
+    Ok(Removed {
+        source: queue.source.clone(),
+        sequence: candidate.name.sequence,
+        path: path(first),
+        bytes: candidate.bytes,
+        why,
+    })
+}
+
+/// Bytes that are free for us on the file system of a path.
+pub fn free_bytes(path: &Path) -> Result<u64, Error> {
+    let found = rustix::fs::statvfs(path).map_err(io::Error::from);
+    let found = found.map_err(Error::io("read the free space of", path))?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{NOW, block};
+    use crate::store::{SourceWriter, WriterOptions};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(NOW as u64)
+    }
+
+    /// A store with files closed at the given days before now, each of ten packets that are
+    /// dated as `packet_ns` says.
+    fn store(sources: &[(&str, &[u64])], packet_ns: i64) -> tempfile::TempDir {
+        let store = tempfile::tempdir().unwrap();
+        for (source, days) in sources {
+            let options = WriterOptions::default();
+            let folder = store.path().join("pcap").join(source);
+            let (mut writer, _) = SourceWriter::open(&folder, options, NOW).unwrap();
+            for days in *days {
+                writer.append(&block(packet_ns, 10));
+                writer.tick(NOW - (DAY * u32::try_from(*days).unwrap()).as_nanos() as i64);
+                writer.rotate();
+            }
+            writer.append(&block(packet_ns, 10));
+            std::mem::forget(writer);
+        }
+        // Closing is done by another thread.
+        let files: usize = sources.iter().map(|(_, days)| days.len()).sum();
+        let closed = || -> usize {
+            let (found, _) = layout::sources(store.path()).unwrap();
+            let listings = found
+                .iter()
+                .map(|s| Listing::read(&s.folder(store.path())).unwrap());
+            listings.map(|listing| listing.closed.len()).sum()
+        };
+        while closed() < files {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        store
+    }
+
+    fn names(removed: &[Removed]) -> Vec<String> {
+        let name = |r: &Removed| format!("{}-{}", r.source.interface, r.sequence);
+        removed.iter().map(name).collect()
+    }
+
+    #[test]
+    fn by_age_in_the_order_of_closing_whatever_the_packets_say() {
+        // Sequence numbers 1, 2, ... of each source.
+        let sources: &[(&str, &[u64])] = &[("lan0", &[40, 30, 5]), ("wan0", &[35, 2])];
+        for packet_ns in [NOW, 0, 2_150_000_000_000_000_000] {
+            let store = store(sources, packet_ns);
+            let retention = Retention {
+                max_age: Some(DAY * 29),
+                ..Retention::default()
+            };
+            let removed = enforce(store.path(), "pcap", &retention, now()).unwrap();
+            assert_eq!(names(&removed), ["lan0-1", "wan0-1", "lan0-2"]);
+            assert!(
+                removed
+                    .iter()
+                    .all(|r| r.why == Why::Age && !r.path.exists())
+            );
+            let again = enforce(store.path(), "pcap", &retention, now()).unwrap();
+            assert_eq!(again, []);
+        }
+    }
+
+    #[test]
+    fn by_size_the_oldest_first_and_never_what_is_being_written() {
+        let store = store(&[("lan0", &[4, 2]), ("wan0", &[3])], NOW);
+        let one = Listing::read(&store.path().join("pcap/lan0")).unwrap();
+        let path = one.closed[&1]
+            .name
+            .path(&store.path().join("pcap/lan0"), Kind::Capture);
+        let size = fs::metadata(path).unwrap().len();
+        let retention = |max_size| Retention {
+            max_size: Some(max_size),
+            ..Retention::default()
+        };
+        let enforce = |max| enforce(store.path(), "pcap", &retention(max), now()).unwrap();
+        // Three closed files and two active ones.
+        assert_eq!(enforce(5 * size), []);
+        let removed = enforce(4 * size);
+        assert_eq!(
+            (names(&removed), removed[0].bytes),
+            (vec!["lan0-1".to_owned()], size)
+        );
+        assert_eq!(names(&enforce(0)), ["wan0-1", "lan0-2"]);
+        assert_eq!(enforce(0), []);
+        assert!(store.path().join("pcap/lan0/active-000003.pcap").exists());
+        assert!(!store.path().join("pcap/lan0/2026").exists());
+    }
+
+    #[test]
+    fn by_free_space_and_only_in_its_well() {
+        let store = store(&[("lan0", &[4, 2])], NOW);
+        let retention = |min_free| Retention {
+            min_free: Some(min_free),
+            ..Retention::default()
+        };
+        let enforce = |well, min| enforce(store.path(), well, &retention(min), now()).unwrap();
+        assert_eq!(enforce("other", u64::MAX), []);
+        assert_eq!(enforce("pcap", 1), []);
+        let removed = enforce("pcap", u64::MAX);
+        assert_eq!(names(&removed), ["lan0-1", "lan0-2"]);
+        assert!(removed.iter().all(|r| r.why == Why::Free));
+    }
+
+    #[test]
+    fn a_wrong_modification_time_moves_nothing() {
+        let store = store(&[("lan0", &[40, 35, 3, 2])], NOW);
+        let folder = store.path().join("pcap/lan0");
+        let listing = Listing::read(&folder).unwrap();
+        let touch = |sequence: u64, time| {
+            let path = listing.closed[&sequence].name.path(&folder, Kind::Capture);
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(time).unwrap();
+        };
+        // The first in 2100, the third and fourth in 1970.
+        touch(1, now() + DAY * 27_000);
+        touch(3, SystemTime::UNIX_EPOCH);
+        touch(4, SystemTime::UNIX_EPOCH);
+        let retention = Retention {
+            max_age: Some(DAY * 36),
+            ..Retention::default()
+        };
+        let removed = enforce(store.path(), "pcap", &retention, now()).unwrap();
+        assert_eq!(removed, []);
+        let retention = Retention {
+            max_age: Some(DAY * 30),
+            ..Retention::default()
+        };
+        let removed = enforce(store.path(), "pcap", &retention, now()).unwrap();
+        // Of the last two it is only known that they were closed after the second.
+        assert_eq!(names(&removed), ["lan0-1", "lan0-2", "lan0-3", "lan0-4"]);
+    }
+}
