@@ -56,7 +56,8 @@ mod tests {
         (
             "exec",
             &[
-                "capfile", "decode", "frame", "lang", "plan", "shape", "text", "types", "zone",
+                "capfile", "decode", "frame", "lang", "plan", "shape", "store", "text", "types",
+                "zone",
             ],
         ),
         ("render", &["capfile", "frame", "shape", "text", "types"]),

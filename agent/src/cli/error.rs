@@ -51,6 +51,9 @@ pub(super) enum Error {
     /// The runtime could not be started.
     #[error("error: cannot start threads: {0}")]
     Runtime(io::Error),
+    /// The store cannot be used.
+    #[error("error: {0}")]
+    Store(#[from] crate::store::Error),
     /// Packets cannot be captured.
     #[cfg(feature = "capture")]
     #[error("error: {message}")]

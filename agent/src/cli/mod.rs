@@ -9,6 +9,8 @@ mod error;
 #[cfg(feature = "engine")]
 mod input;
 #[cfg(feature = "engine")]
+mod missed;
+#[cfg(feature = "engine")]
 mod parse;
 #[cfg(feature = "engine")]
 mod progress;

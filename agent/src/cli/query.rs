@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use super::args::QueryArgs;
 use super::error::Error;
 use super::progress::Progress;
-use super::{empty, input, query_text, terminal};
+use super::{empty, input, missed, query_text, terminal};
 use crate::exec::{self, Answer, RunOptions, scan::ScanFile, scan::ScanReport};
 use crate::lang::{self, time};
 use crate::plan::{self, pipeline::Pipeline, pipeline::Renderer};
@@ -20,6 +20,9 @@ use crate::shape::Shape;
 
 /// Bytes gathered before a write to the output.
 const OUTPUT_BUFFER: usize = 1 << 16;
+
+/// What a query over a store reads when nothing says when: the last hour, as the language has it.
+const STORE_DEFAULT_NS: i64 = 3_600_000_000_000;
 
 /// Runs the query; the exit code.
 pub(super) fn run(args: &QueryArgs) -> Result<u8, Error> {
@@ -32,7 +35,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<u8, Error> {
         &text,
         terminal::colour(args.colour, terminal::stderr_is_terminal()),
     )?;
-    let options = run_options(args)?;
+    let options = run_options(args, &pipeline)?;
     let files = input::files(args, &pipeline)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.partitions)
@@ -66,7 +69,7 @@ fn resolve(text: &str, colour: bool) -> Result<Pipeline, Error> {
     }
 }
 
-fn run_options(args: &QueryArgs) -> Result<RunOptions, Error> {
+fn run_options(args: &QueryArgs, pipeline: &Pipeline) -> Result<RunOptions, Error> {
     let now_ns = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .ok()
@@ -92,6 +95,10 @@ fn run_options(args: &QueryArgs) -> Result<RunOptions, Error> {
         ),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let to_ns = bound("--to", &args.to)?;
+    let bounded =
+        args.from.is_some() || to_ns.is_some() || pipeline.start.or(pipeline.end).is_some();
+    let last = last.or((args.store.is_some() && !bounded).then_some(STORE_DEFAULT_NS));
     Ok(RunOptions {
         memory_limit_bytes: args.memory,
         partitions: args.threads.map_or(cores, usize::from),
@@ -100,7 +107,7 @@ fn run_options(args: &QueryArgs) -> Result<RunOptions, Error> {
             Some(duration) => Some(now_ns.saturating_sub(duration.saturating_abs())),
             None => bound("--from", &args.from)?,
         },
-        to_ns: bound("--to", &args.to)?,
+        to_ns,
         split: true,
     })
 }
@@ -149,6 +156,9 @@ async fn answer(
         eprintln!("{}", answer.explain_after_run());
     }
     let damaged = notes(&answer);
+    if let Some(store) = &args.store {
+        missed::print(store, pipeline, answer.span_ns)?;
+    }
     if rows == 0 {
         empty::explain(text, pipeline, files, options, &answer.report).await;
     }

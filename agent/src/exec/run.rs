@@ -21,6 +21,9 @@ pub struct Answer {
     pub columns: Vec<OutputColumn>,
     /// What they mean.
     pub shape: Shape,
+    /// The time that was asked for: first instant and the one after the last, in nanoseconds since
+    /// 1970.
+    pub span_ns: (i64, i64),
     /// The batches. Dropping it ends the query.
     pub stream: SendableRecordBatchStream,
     /// What the scan met; complete when the stream has ended.
@@ -54,6 +57,7 @@ pub async fn run(
     Ok(Answer {
         columns,
         shape,
+        span_ns: (range.start.unwrap_or(i64::MIN), range.end.unwrap_or(now_ns)),
         stream,
         report,
         plans: engine.plans,

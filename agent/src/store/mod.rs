@@ -20,6 +20,7 @@ mod error;
 pub mod layout;
 pub mod loss;
 pub mod maintain;
+pub mod missed;
 mod records;
 pub mod recover;
 pub mod retention;

@@ -14,6 +14,10 @@ pub(in crate::cli) struct QueryArgs {
     #[arg(short = 'r', long = "read", value_name = "FILE|DIR|-")]
     pub(in crate::cli) read: Vec<String>,
 
+    /// A store to read; without a time range, its last hour
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["read", "tag"])]
+    pub(in crate::cli) store: Option<PathBuf>,
+
     /// The tag that the packets of -r carry
     #[arg(long, default_value = "pcap", value_name = "TAG")]
     pub(in crate::cli) tag: String,
