@@ -8,6 +8,7 @@
 mod attach;
 mod baseline;
 mod captures;
+mod confined;
 mod counters;
 mod decoded;
 mod filter;

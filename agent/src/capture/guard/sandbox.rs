@@ -1,6 +1,6 @@
 //! Landlock: which files a process may open from now on (`landlock(7)`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus,
@@ -13,7 +13,11 @@ use super::GuardNote;
 /// The newest rules that are asked for; an older kernel enforces those that it knows.
 const RULES: ABI = ABI::V7;
 
-/// What may be opened. Descriptors that are open already stay usable.
+/// Readable for everybody: a per-CPU counter has a value for each possible CPU, whose number is
+/// read here each time.
+const SYSTEM: &str = "/sys/devices/system/cpu";
+
+/// What may be opened, besides the numbers of the CPUs. Descriptors that are open already stay usable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sandbox {
     /// Files, and folders with all below them, that may be read.
@@ -67,11 +71,13 @@ impl Sandbox {
             .handle_access(AccessNet::from_all(RULES))?
             .scope(Scope::from_all(RULES))?
             .create()?;
-        let readable = self.readable.iter().map(|path| (path, read));
-        let writable = self.writable.iter().map(|path| (path, write));
+        let system = Some(Path::new(SYSTEM)).filter(|path| path.exists());
+        let readable = self.readable.iter().map(PathBuf::as_path).chain(system);
+        let readable = readable.map(|path| (path, read));
+        let writable = self.writable.iter().map(|path| (path.as_path(), write));
         for (path, access) in readable.chain(writable) {
             let fd = PathFd::new(path).map_err(|error| SandboxError::Path {
-                path: path.clone(),
+                path: path.to_owned(),
                 error,
             })?;
             let access = if path.is_dir() {
