@@ -6,7 +6,6 @@
 #![expect(clippy::unwrap_used, reason = "a panic is a test's failure")]
 
 mod attach;
-mod baseline;
 mod captures;
 mod confined;
 mod counters;
@@ -16,6 +15,8 @@ mod frames;
 mod namespace;
 mod pressure;
 mod process;
+mod rate;
+mod raw;
 mod replay;
 mod speed;
 mod support;

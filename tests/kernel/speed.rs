@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use flowsift::capture::{InterfaceConfig, Settings, TupleRings};
 
-use crate::baseline::Baseline;
 use crate::counters::DATAGRAM;
+use crate::raw::RawProgram;
 use crate::support::{ALL, Kernel, say};
 
 const RING_BYTES: u32 = 16 << 20;
@@ -86,11 +86,11 @@ fn measure(mut kernel: Kernel, frame: &[u8]) -> Duration {
 }
 
 fn least() -> Duration {
-    let baseline = Baseline::load(RING_BYTES);
-    let mut ring = TupleRings::from_fds(vec![baseline.ring.try_clone().unwrap()]).unwrap();
+    let (program, ring) = RawProgram::least(RING_BYTES);
+    let mut ring = TupleRings::from_fds(vec![ring]).unwrap();
     let mut times: Vec<_> = (0..RUNS)
         .map(|_| {
-            let time = baseline.run(&frame(60), REPEAT);
+            let time = program.run(&frame(60), REPEAT);
             // Its records are of another length than ours.
             let drained = ring.drain(usize::MAX, |_| {});
             assert_eq!(drained.malformed, u64::from(REPEAT));

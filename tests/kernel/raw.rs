@@ -1,6 +1,4 @@
-//! The least that any program of this kind does: reserve 64 bytes, submit them, pass the packet.
-//!
-//! In machine code, loaded and run by the system calls themselves.
+//! Small XDP programs in machine code, loaded and run by the system calls themselves.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -11,26 +9,20 @@ const BPF_PROG_LOAD: i32 = 5;
 const BPF_PROG_TEST_RUN: i32 = 10;
 const MAP_TYPE_RINGBUF: u32 = 27;
 const PROG_TYPE_XDP: u32 = 6;
+/// The frames of a run are sent and received as if they had come over the wire (5.18).
+const TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
 
-/// One instruction (`struct bpf_insn`): operation, registers (source, destination), offset, value.
-const fn instruction(op: u8, registers: u8, offset: i16, value: i32) -> u64 {
-    let [v0, v1, v2, v3] = value.to_le_bytes();
-    let [o0, o1] = offset.to_le_bytes();
-    u64::from_ne_bytes([op, registers, o0, o1, v0, v1, v2, v3])
-}
+/// A program that is loaded.
+pub(crate) struct RawProgram(OwnedFd);
 
-/// The program and its ring.
-pub(crate) struct Baseline {
-    program: OwnedFd,
-    pub(crate) ring: OwnedFd,
-}
-
-impl Baseline {
-    pub(crate) fn load(ring_bytes: u32) -> Self {
+impl RawProgram {
+    /// The least that a program with a ring does, and its ring: reserve 64 bytes, submit them,
+    /// pass the packet.
+    pub(crate) fn least(ring_bytes: u32) -> (Self, OwnedFd) {
         // map_type, key_size, value_size, max_entries
         let attributes = words(&[MAP_TYPE_RINGBUF, 0, 0, ring_bytes]);
         let ring = descriptor(bpf(BPF_MAP_CREATE, attributes).unwrap().0);
-        let code = [
+        let program = Self::load(&[
             // r1 = ring; r2 = 64; r3 = 0; r0 = bpf_ringbuf_reserve(r1, r2, r3)
             instruction(0x18, 0x11, 0, ring.as_raw_fd()),
             instruction(0, 0, 0, 0),
@@ -45,21 +37,25 @@ impl Baseline {
             // return XDP_PASS
             instruction(0xb7, 0, 0, 2),
             instruction(0x95, 0, 0, 0),
-        ];
+        ]);
+        (program, ring)
+    }
+
+    /// Sends each frame back to where it came from: returns XDP_TX.
+    pub(crate) fn reflector() -> Self {
+        Self::load(&[instruction(0xb7, 0, 0, 3), instruction(0x95, 0, 0, 0)])
+    }
+
+    fn load(code: &[u64]) -> Self {
         let mut attributes = words(&[PROG_TYPE_XDP, code.len() as u32]);
         put(&mut attributes, 8, code.as_ptr() as u64);
         put(&mut attributes, 16, c"GPL".as_ptr() as u64);
-        let program = descriptor(bpf(BPF_PROG_LOAD, attributes).unwrap().0);
-        Self { program, ring }
+        Self(descriptor(bpf(BPF_PROG_LOAD, attributes).unwrap().0))
     }
 
-    /// The time per run over a frame.
+    /// Runs it over a frame that no interface received; the time per run.
     pub(crate) fn run(&self, frame: &[u8], repeat: u32) -> Duration {
-        // prog_fd, retval, data_size_in, data_size_out, data_in, data_out, repeat, duration
-        let mut attributes = words(&[self.program.as_raw_fd() as u32, 0, frame.len() as u32, 0]);
-        put(&mut attributes, 16, frame.as_ptr() as u64);
-        put(&mut attributes, 32, u64::from(repeat));
-        let (_, after) = bpf(BPF_PROG_TEST_RUN, attributes).unwrap();
+        let (_, after) = bpf(BPF_PROG_TEST_RUN, self.test_run(frame, repeat)).unwrap();
         let [retval, nanos] = [4, 36].map(|at| {
             let bytes: [u8; 4] = after[at..at + 4].try_into().unwrap();
             u32::from_ne_bytes(bytes)
@@ -67,6 +63,34 @@ impl Baseline {
         assert_eq!(retval, crate::support::PASS);
         Duration::from_nanos(nanos.into())
     }
+
+    /// Lets an interface receive a frame again and again, and does with it what the program says.
+    pub(crate) fn run_live(&self, frame: &[u8], repeat: u32, interface: u32) {
+        // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex
+        let context = [0, frame.len() as u32, 0, interface, 0, 0];
+        let mut attributes = self.test_run(frame, repeat);
+        put(&mut attributes, 40, size_of_val(&context) as u64);
+        put(&mut attributes, 48, context.as_ptr() as u64);
+        // flags and cpu, then batch_size
+        put(&mut attributes, 64, TEST_XDP_LIVE_FRAMES.into());
+        put(&mut attributes, 72, 64);
+        bpf(BPF_PROG_TEST_RUN, attributes).unwrap();
+    }
+
+    fn test_run(&self, frame: &[u8], repeat: u32) -> Attributes {
+        // prog_fd, retval, data_size_in, data_size_out, data_in, data_out, repeat, duration
+        let mut attributes = words(&[self.0.as_raw_fd() as u32, 0, frame.len() as u32, 0]);
+        put(&mut attributes, 16, frame.as_ptr() as u64);
+        put(&mut attributes, 32, u64::from(repeat));
+        attributes
+    }
+}
+
+/// One instruction (`struct bpf_insn`): operation, registers (source, destination), offset, value.
+const fn instruction(op: u8, registers: u8, offset: i16, value: i32) -> u64 {
+    let [v0, v1, v2, v3] = value.to_le_bytes();
+    let [o0, o1] = offset.to_le_bytes();
+    u64::from_ne_bytes([op, registers, o0, o1, v0, v1, v2, v3])
 }
 
 /// The argument of the system call (`union bpf_attr`), as far as it is used.
@@ -84,7 +108,7 @@ fn put(attributes: &mut Attributes, at: usize, value: u64) {
     attributes[at..at + 8].copy_from_slice(&value.to_ne_bytes());
 }
 
-fn bpf(command: i32, mut attributes: Attributes) -> io::Result<(i32, Attributes)> {
+fn bpf(command: i32, attributes: Attributes) -> io::Result<(i32, Attributes)> {
     #[repr(C, align(8))]
     struct Aligned(Attributes);
     let mut argument = Aligned(attributes);
@@ -98,9 +122,8 @@ fn bpf(command: i32, mut attributes: Attributes) -> io::Result<(i32, Attributes)
             size_of::<Aligned>(),
         )
     };
-    attributes = argument.0;
     match i32::try_from(result) {
-        Ok(result @ 0..) => Ok((result, attributes)),
+        Ok(result @ 0..) => Ok((result, argument.0)),
         _ => Err(io::Error::last_os_error()),
     }
 }
