@@ -15,14 +15,19 @@
 
 pub mod block;
 pub mod catalog;
+pub mod check;
 mod close;
 mod error;
+pub mod export;
+pub mod import;
 pub mod layout;
+pub mod list;
 pub mod loss;
 pub mod maintain;
 pub mod missed;
 mod records;
 pub mod recover;
+pub mod reindex;
 pub mod retention;
 pub mod sidecar;
 mod state;
@@ -31,6 +36,8 @@ pub mod writer;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use block::RecordBlock;
 pub use catalog::{CaptureFile, Filter, Snapshot};
