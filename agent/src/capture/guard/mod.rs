@@ -118,6 +118,8 @@ pub fn enter(confinement: &Confinement<'_>) -> Result<Vec<GuardNote>, GuardError
 }
 
 /// Keeps what attaching needs and gives up every other capability: for the part that attaches.
+/// To be called after [`super::split::spawn_worker`]: a worker that starts with less can neither
+/// become another user nor empty its bounding set.
 ///
 /// # Errors
 /// If the kernel refuses.
