@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::house::House;
 use super::sample::Sample;
 use super::worker::wall_ns;
 use super::write::{Output, WriteError};
 use crate::store::loss::{self, Reason};
 use crate::store::recover::Action;
-use crate::store::{Outcome, RecordBlock, SourceWriter, Wells, WriterOptions};
+use crate::store::{Outcome, RecordBlock, Retention, SourceWriter, Wells, WriterOptions};
 
 /// How the store is written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +19,8 @@ pub struct StoreOptions {
     pub file_bytes: Option<u64>,
     /// A new file after this time.
     pub file_time: Option<Duration>,
+    /// What is kept, over what the wells say.
+    pub retention: Retention,
 }
 
 /// Writes to a store.
@@ -28,6 +31,9 @@ pub struct StoreOutput {
     /// When this run began, which tells its counters from those of other runs.
     run_ns: i64,
     writers: BTreeMap<u32, SourceWriter>,
+    /// Bytes of writers that are closed.
+    closed_bytes: u64,
+    house: Option<House>,
 }
 
 impl StoreOutput {
@@ -41,12 +47,20 @@ impl StoreOutput {
             path: store.display().to_string(),
             source,
         })?;
+        let wells = Wells::read(store)?;
+        let house = House::start(store, options.retention).map_err(|source| WriteError::File {
+            action: "start the thread that looks after",
+            path: store.display().to_string(),
+            source,
+        })?;
         Ok(Self {
             store: store.to_owned(),
-            wells: Wells::read(store)?,
+            wells,
             options,
             run_ns: wall_ns(),
             writers: BTreeMap::new(),
+            closed_bytes: 0,
+            house: Some(house),
         })
     }
 
@@ -87,18 +101,18 @@ impl Output for StoreOutput {
 
     fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError> {
         let writer = self.writer(slot)?;
-        match writer.append(block) {
-            Outcome::Stored => Ok(()),
-            Outcome::Dropped(reason) => {
-                let reason_text = writer
-                    .take_error()
-                    .map_or_else(|| reason.name().to_owned(), |e| e.to_string());
-                Err(match reason {
-                    Reason::DiskFull => WriteError::DiskFull(reason_text),
-                    _ => WriteError::Dropped(reason_text),
-                })
-            }
+        let Outcome::Dropped(reason) = writer.append(block) else {
+            return Ok(());
+        };
+        let error = writer.take_error();
+        let why = error.map_or_else(|| reason.name().to_owned(), |error| error.to_string());
+        if reason != Reason::DiskFull {
+            return Err(WriteError::Dropped(why));
         }
+        if let Some(house) = &self.house {
+            house.make_room();
+        }
+        Err(WriteError::DiskFull(why))
     }
 
     fn sample(&mut self, slot: u32, sample: &Sample) -> Result<(), WriteError> {
@@ -112,24 +126,43 @@ impl Output for StoreOutput {
         for writer in self.writers.values_mut() {
             writer.tick(wall_ns());
             notes.extend(writer.take_error().map(|error| error.to_string()));
+            if let Some(house) = &self.house {
+                let closed = writer.take_closed().into_iter();
+                closed
+                    .filter_map(|file| file.path)
+                    .for_each(|path| house.closed(path));
+            }
         }
+        notes.extend(self.house.iter().flat_map(House::notes));
         notes
     }
 
     fn finish(&mut self) -> Result<(), WriteError> {
         let mut failure = None;
         for (_, writer) in std::mem::take(&mut self.writers) {
-            let (_, _, error) = writer.close(wall_ns());
+            let (closed, stats, error) = writer.close(wall_ns());
+            self.closed_bytes += stats.bytes;
+            if let Some(house) = &self.house {
+                closed
+                    .into_iter()
+                    .filter_map(|file| file.path)
+                    .for_each(|path| house.closed(path));
+            }
             failure = error.or(failure);
+        }
+        if let Some(house) = self.house.take() {
+            house.finish();
         }
         failure.map_or(Ok(()), |error| Err(error.into()))
     }
 
     fn bytes_written(&self) -> u64 {
-        self.writers
+        let open: u64 = self
+            .writers
             .values()
             .map(|writer| writer.stats().bytes)
-            .sum()
+            .sum();
+        self.closed_bytes + open
     }
 }
 

@@ -10,6 +10,7 @@
 mod attacher;
 mod counts;
 mod drain;
+mod house;
 mod keep;
 mod sample;
 mod stream;

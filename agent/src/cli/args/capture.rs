@@ -64,19 +64,19 @@ pub(in crate::cli) struct CaptureArgs {
     pub(in crate::cli) keep_age: Option<Duration>,
 
     /// Keep at most so much in the store: 200GB
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, requires = "store")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, requires = "store")]
     pub(in crate::cli) keep_size: Option<u64>,
 
     /// Leave at least so much of the disk free: 10GB
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, requires = "store")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, requires = "store")]
     pub(in crate::cli) keep_free: Option<u64>,
 
     /// Bytes of all packet rings together, a power of two
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, default_value = "64MiB")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "64MiB")]
     pub(in crate::cli) packet_ring: u64,
 
     /// Bytes of all tuple rings together, a power of two
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, default_value = "16MiB")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "16MiB")]
     pub(in crate::cli) tuple_ring: u64,
 
     /// Run the part that reads packets and writes files as this user
@@ -107,10 +107,6 @@ pub(in crate::cli) enum AttachMode {
     Generic,
 }
 
-fn parse_bytes(text: &str) -> Result<u64, String> {
-    parse_size(text).map(|bytes| bytes as u64)
-}
-
 /// As tcpdump's -C: a plain number counts millions of bytes.
 fn parse_file_size(text: &str) -> Result<u64, String> {
     match text.parse::<u64>() {
@@ -118,7 +114,7 @@ fn parse_file_size(text: &str) -> Result<u64, String> {
         Ok(millions) => millions
             .checked_mul(1_000_000)
             .ok_or_else(|| "too large".to_owned()),
-        Err(_) => parse_bytes(text),
+        Err(_) => parse_size(text),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::units::parse_size;
+use super::units::parse_memory;
 use crate::render::Format;
 
 /// Arguments of `flowsift query`.
@@ -68,7 +68,7 @@ pub(in crate::cli) struct QueryArgs {
     pub(in crate::cli) strict: bool,
 
     /// Memory of the query, past which it spills to the temporary folder
-    #[arg(long, default_value = "512MiB", value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, default_value = "512MiB", value_name = "SIZE", value_parser = parse_memory)]
     pub(in crate::cli) memory: usize,
 
     /// Threads; default: one per core

@@ -17,12 +17,12 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Bytes from `64MiB`, `64M`, `100MB`, `1GiB` or a plain number.
-pub(super) fn parse_size(text: &str) -> Result<usize, String> {
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let factor: usize = match unit.to_ascii_lowercase().as_str() {
+    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "k" | "kib" => 1 << 10,
         "m" | "mib" => 1 << 20,
@@ -36,13 +36,20 @@ pub(super) fn parse_size(text: &str) -> Result<usize, String> {
             ));
         }
     };
-    let number: usize = number
+    let number: u64 = number
         .parse()
         .map_err(|_| "expected a size such as 512MiB".to_owned())?;
-    match number.checked_mul(factor) {
-        Some(bytes) if bytes >= 1 << 20 => Ok(bytes),
-        Some(_) => Err("at least 1MiB is needed".to_owned()),
-        None => Err("too large".to_owned()),
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| "too large".to_owned())
+}
+
+/// Memory for a query: less than a mebibyte is of no use.
+#[cfg(feature = "engine")]
+pub(super) fn parse_memory(text: &str) -> Result<usize, String> {
+    match parse_size(text)? {
+        bytes if bytes >= 1 << 20 => usize::try_from(bytes).map_err(|_| "too large".to_owned()),
+        _ => Err("at least 1MiB is needed".to_owned()),
     }
 }
 
@@ -56,7 +63,7 @@ mod tests {
         assert_eq!(parse_size("2g"), Ok(2 << 30));
         assert_eq!(parse_size("100MB"), Ok(100_000_000));
         assert_eq!(parse_size("4194304"), Ok(4 << 20));
-        assert!(parse_size("12").is_err());
+        assert_eq!(parse_size("12"), Ok(12));
         assert!(parse_size("5parsecs").is_err());
         assert!(parse_size("99999999999999999999").is_err());
     }

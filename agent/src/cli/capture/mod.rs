@@ -17,6 +17,7 @@ use crate::record::{
     self, Attacher, AttacherError, Change, Division, Link, Output, Settings, StoreOptions,
     StoreOutput, Stream, Telling, Wanted, What, WorkerError, WriteError,
 };
+use crate::store::Retention;
 use report::Reporter;
 
 /// The tag of packets whose interface was given without one.
@@ -147,6 +148,11 @@ fn open_output(args: &CaptureArgs) -> Result<Box<dyn Output>, Error> {
             let options = StoreOptions {
                 file_bytes: args.file_size,
                 file_time: args.file_time,
+                retention: Retention {
+                    max_age: args.keep_age,
+                    max_size: args.keep_size,
+                    min_free: args.keep_free,
+                },
             };
             Ok(Box::new(StoreOutput::open(store, options)?))
         }

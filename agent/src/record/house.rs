@@ -1,0 +1,175 @@
+//! The thread that looks after a store while it is written: sidecars of closed files, retention.
+//!
+//! It runs at a low priority: what it does can wait, packets cannot.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime};
+
+use crate::store::{Retention, Wells, retention, sidecar};
+
+/// How often retention is enforced when nothing asks for it.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Added to the thread's nice value.
+const NICE: i32 = 10;
+
+/// What the thread is asked to do.
+enum Task {
+    /// Make the sidecar of a closed capture file.
+    Closed(PathBuf),
+    /// Make room: something could not be written.
+    MakeRoom,
+}
+
+/// The thread, and the ways to and from it.
+pub(super) struct House {
+    tasks: Sender<Task>,
+    notes: Receiver<String>,
+    thread: JoinHandle<()>,
+}
+
+impl House {
+    /// Starts the thread. `retention` holds for every well that is written, over what its own
+    /// configuration says.
+    pub(super) fn start(store: &Path, retention: Retention) -> std::io::Result<Self> {
+        let (tasks, todo) = mpsc::channel();
+        let (told, notes) = mpsc::channel();
+        let keeper = Keeper {
+            store: store.to_owned(),
+            retention,
+            told,
+            failing: false,
+        };
+        let thread = thread::Builder::new()
+            .name("house".to_owned())
+            .spawn(move || keeper.run(&todo))?;
+        Ok(Self {
+            tasks,
+            notes,
+            thread,
+        })
+    }
+
+    /// A file was closed.
+    pub(super) fn closed(&self, capture: PathBuf) {
+        // A thread that is gone has failed, and its files are indexed by the next `reindex`.
+        let _ = self.tasks.send(Task::Closed(capture));
+    }
+
+    /// The disk is full.
+    pub(super) fn make_room(&self) {
+        let _ = self.tasks.send(Task::MakeRoom);
+    }
+
+    /// What the user should be told.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.notes.try_iter().collect()
+    }
+
+    /// Ends the thread when it has done what it was asked.
+    pub(super) fn finish(self) -> Vec<String> {
+        let Self {
+            tasks,
+            notes,
+            thread,
+        } = self;
+        drop(tasks);
+        // It panics by a defect only, and then there is nothing to undo.
+        let _ = thread.join();
+        notes.try_iter().collect()
+    }
+}
+
+struct Keeper {
+    store: PathBuf,
+    retention: Retention,
+    told: Sender<String>,
+    /// Whether retention failed the last time, which is said once.
+    failing: bool,
+}
+
+impl Keeper {
+    fn run(mut self, todo: &Receiver<Task>) {
+        lower_priority();
+        self.enforce();
+        loop {
+            match todo.recv_timeout(EVERY) {
+                Ok(Task::Closed(capture)) => self.index(&capture),
+                Ok(Task::MakeRoom) => {
+                    // One answer to all that piled up meanwhile.
+                    let waiting: Vec<Task> = todo.try_iter().collect();
+                    self.enforce();
+                    for task in waiting {
+                        if let Task::Closed(capture) = task {
+                            self.index(&capture);
+                        }
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.enforce();
+        }
+    }
+
+    /// A file without a sidecar is read itself, so that a failure changes no answer.
+    fn index(&self, capture: &Path) {
+        match sidecar::build(capture, sidecar::ROWS_PER_GROUP) {
+            Ok(_) => {}
+            // Retention was quicker.
+            Err(_) if !capture.exists() => {}
+            Err(error) => self.tell(format!("{}: {error}", capture.display())),
+        }
+    }
+
+    fn enforce(&mut self) {
+        let now = SystemTime::now();
+        let mut failed = false;
+        // Read each time: wells come with their tags, and a changed configuration counts at once.
+        let wells = match Wells::read(&self.store) {
+            Ok(wells) => wells,
+            Err(error) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    self.tell(format!("retention: {error}"));
+                }
+                return;
+            }
+        };
+        for (well, settings) in wells.iter() {
+            let limits = merged(settings.retention, self.retention);
+            match retention::enforce(&self.store, well, &limits, now) {
+                Ok(_) => {}
+                Err(error) => {
+                    failed = true;
+                    if !self.failing {
+                        self.tell(format!("retention of well {well}: {error}"));
+                    }
+                }
+            }
+        }
+        self.failing = failed;
+    }
+
+    fn tell(&self, note: String) {
+        let _ = self.told.send(note);
+    }
+}
+
+/// What is said for this run goes before what the well's configuration says.
+fn merged(well: Retention, run: Retention) -> Retention {
+    Retention {
+        max_age: run.max_age.or(well.max_age),
+        max_size: run.max_size.or(well.max_size),
+        min_free: run.min_free.or(well.min_free),
+    }
+}
+
+/// Failure leaves the priority as it was, which costs time only.
+fn lower_priority() {
+    // SAFETY: takes numbers; `0` is the calling thread (Linux: nice values are per thread).
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
+    }
+}
