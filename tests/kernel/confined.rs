@@ -339,6 +339,26 @@ fn allowed(store: &Path) -> Vec<String> {
 }
 
 #[test]
+fn who_has_no_capabilities_is_confined_all_the_same() {
+    if Kernel::load(ROOMY).is_none() {
+        return;
+    }
+    alone(|| {
+        // SAFETY: becomes another user; touches no memory.
+        assert_eq!(unsafe { libc::setresuid(65_534, 65_534, 65_534) }, 0);
+        let notes = guard::enter(&Confinement::default()).unwrap();
+        assert!(notes.contains(&GuardNote::BoundingSet), "{notes:?}");
+        if notes.contains(&GuardNote::NoLandlock) {
+            skip("this kernel has no Landlock, so files outside are not looked at");
+        } else {
+            let error = fs::read("/etc/passwd").unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EACCES));
+        }
+        assert!(Program::load(&ROOMY).is_err());
+    });
+}
+
+#[test]
 fn each_side_sees_the_end_of_the_other() {
     if let Some(worker) = split::worker().unwrap() {
         let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
