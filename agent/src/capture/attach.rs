@@ -18,7 +18,8 @@ pub struct Attachment {
     mode: Mode,
     notes: Vec<Note>,
     interfaces: Interfaces,
-    _link: FdLink,
+    /// `None` only while it is dropped.
+    link: Option<FdLink>,
 }
 
 impl Attachment {
@@ -63,6 +64,8 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
+        // First, so that no packet comes that nothing is wanted of.
+        self.link = None;
         remove_config(&self.interfaces, self.interface.index);
     }
 }
@@ -90,7 +93,7 @@ impl Program {
                     mode,
                     notes,
                     interfaces: self.interfaces.clone(),
-                    _link: link,
+                    link: Some(link),
                 })
             }
             Err(error) => {
@@ -199,9 +202,12 @@ impl Program {
 
 fn remove_config(interfaces: &Interfaces, index: u32) {
     let mut configured = interfaces.lock();
+    let Some(slot) = configured.slots.remove(&index) else {
+        return;
+    };
+    // A packet that is just being handled may read the entry in part: its slot stays.
     // An entry of an array can always be written.
-    let _ = configured.set(index, Value::default());
-    configured.slots.remove(&index);
+    let _ = configured.set(index, Value::unwanted(slot));
 }
 
 fn vlan_note(interface: &Interface) -> Option<Note> {

@@ -57,8 +57,8 @@ impl Counters {
         self.sum(slot)
     }
 
-    /// Packets of interfaces that the program runs on without a configuration: such as those
-    /// that arrive while an interface is being detached.
+    /// Packets of interfaces that the program runs on without a configuration: at most those that
+    /// are being handled while an interface is detached.
     pub fn unconfigured(&self) -> Result<u64, CountersError> {
         self.sum(UNCONFIGURED).map(|counters| counters.seen)
     }

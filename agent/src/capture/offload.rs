@@ -3,20 +3,35 @@
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
-/// Of `ethtool.h`: read the flags of the device, and the flag of `rxvlan`.
+/// Of `ethtool.h`: read what drives the device, read its flags, and the flag of `rxvlan`.
+const ETHTOOL_GDRVINFO: u32 = 0x03;
 const ETHTOOL_GFLAGS: u32 = 0x25;
 const ETH_FLAG_RXVLAN: u32 = 1 << 8;
 
-/// `struct ethtool_value`.
-#[repr(C)]
-struct EthtoolValue {
-    command: u32,
-    data: u32,
+/// Bytes of `struct ethtool_drvinfo`, the larger of the two answers.
+const ANSWER_BYTES: usize = 196;
+
+/// Whether receive VLAN offload (`ethtool -k`: rx-vlan-offload) is on and does something. An error
+/// where the interface cannot say, as one without a card behind it.
+pub(super) fn strips_vlan_tags(interface: &str) -> io::Result<bool> {
+    let flags = ask(interface, ETHTOOL_GFLAGS)?;
+    let driver = ask(interface, ETHTOOL_GDRVINFO)?;
+    Ok(strips(&flags, &driver))
 }
 
-/// Whether receive VLAN offload (`ethtool -k`: rx-vlan-offload) is on. An error where the
-/// interface cannot say, as one without a card behind it.
-pub(super) fn strips_vlan_tags(interface: &str) -> io::Result<bool> {
+/// Reads the two answers: behind the command, the flags, and the driver's name.
+fn strips(flags: &Answer, driver: &Answer) -> bool {
+    let [_, _, _, _, f0, f1, f2, f3, ..] = flags.0;
+    let on = u32::from_ne_bytes([f0, f1, f2, f3]) & ETH_FLAG_RXVLAN != 0;
+    // A veth claims the offload, but its frames carry the tags that they were sent with.
+    on && !driver.0.get(4..).unwrap_or_default().starts_with(b"veth\0")
+}
+
+/// What the kernel writes behind the command that it was asked.
+#[repr(C, align(8))]
+struct Answer([u8; ANSWER_BYTES]);
+
+fn ask(interface: &str, command: u32) -> io::Result<Answer> {
     // SAFETY: creates a descriptor and touches no memory.
     let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
     if fd < 0 {
@@ -24,10 +39,8 @@ pub(super) fn strips_vlan_tags(interface: &str) -> io::Result<bool> {
     }
     // SAFETY: the kernel has just given us this descriptor.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    let mut value = EthtoolValue {
-        command: ETHTOOL_GFLAGS,
-        data: 0,
-    };
+    let mut answer = Answer([0; ANSWER_BYTES]);
+    answer.0[..4].copy_from_slice(&command.to_ne_bytes());
     // SAFETY: all zeros is a valid value of this plain structure.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // The last byte stays zero.
@@ -39,12 +52,38 @@ pub(super) fn strips_vlan_tags(interface: &str) -> io::Result<bool> {
     {
         *to = from as libc::c_char;
     }
-    request.ifr_ifru.ifru_data = (&raw mut value).cast();
-    // SAFETY: the request names an interface and points to a value of the command's type, and both
-    // live until the call returns.
+    request.ifr_ifru.ifru_data = (&raw mut answer).cast();
+    // SAFETY: the request names an interface and points to as many bytes as the answer to either
+    // command has, and both live until the call returns.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) };
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(value.data & ETH_FLAG_RXVLAN != 0)
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(behind_command: &[u8]) -> Answer {
+        let mut answer = Answer([0; ANSWER_BYTES]);
+        answer.0[4..4 + behind_command.len()].copy_from_slice(behind_command);
+        answer
+    }
+
+    #[test]
+    fn a_card_strips_tags_where_the_offload_is_on() {
+        let on = answer(&(ETH_FLAG_RXVLAN | 1).to_ne_bytes());
+        let off = answer(&(!ETH_FLAG_RXVLAN).to_ne_bytes());
+        assert!(strips(&on, &answer(b"ixgbe")));
+        assert!(!strips(&off, &answer(b"ixgbe")));
+        assert!(!strips(&on, &answer(b"veth")));
+        assert!(strips(&on, &answer(b"vethernet")));
+    }
+
+    #[test]
+    fn an_interface_that_is_none_cannot_say() {
+        assert!(strips_vlan_tags("no such one").is_err());
+    }
 }

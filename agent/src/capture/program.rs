@@ -147,12 +147,22 @@ pub(super) struct Configured {
 }
 
 /// An interface's configuration as the map has it.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(super) struct Value(pub(super) agent_common::InterfaceConfig);
 
 // SAFETY: four numbers without padding (asserted where it is declared), and any bits are valid.
 unsafe impl aya::Pod for Value {}
+
+impl Value {
+    /// The entry of no interface, by whose slot nothing is wanted.
+    pub(super) fn unwanted(slot: u32) -> Self {
+        Self(agent_common::InterfaceConfig {
+            slot,
+            ..agent_common::InterfaceConfig::default()
+        })
+    }
+}
 
 impl Configured {
     /// Writes the entry of an interface, by its index.
