@@ -1,13 +1,18 @@
 //! The loss table of a source: counter samples beside each capture file, as tab-separated lines.
 //!
 //! Counters grow from the start of a run; a new run starts at zero and has another `run`. Each
-//! file begins with the last sample of the file before it, so that it can be read alone.
+//! table begins with what its first difference is to: zero where a run begins, else the last
+//! sample of the table before it. So it can be read alone.
 
 use std::{
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::FileExt,
     path::Path,
 };
+
+/// Bytes in which the first or the last line of a table surely is whole.
+const ENDS: usize = 4_096;
 
 /// Why a packet was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -194,6 +199,22 @@ impl Table {
         Ok(Self::from_bytes(&bytes))
     }
 
+    /// The first and the last sample of a table, without reading what is between.
+    pub(super) fn ends(path: &Path) -> io::Result<Option<(Sample, Sample)>> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let read = |at: u64| -> io::Result<Vec<u8>> {
+            let rest = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX);
+            let mut bytes = vec![0; rest.min(ENDS)];
+            file.read_exact_at(&mut bytes, at)?;
+            Ok(bytes)
+        };
+        let first = Self::from_bytes(&read(0)?).samples.first().copied();
+        let tail = read(length.saturating_sub(ENDS as u64))?;
+        let last = Self::from_bytes(&tail).samples.last().copied();
+        Ok(first.zip(last))
+    }
+
     fn from_bytes(bytes: &[u8]) -> Self {
         let whole = memchr::memrchr(b'\n', bytes).map_or(0, |at| at + 1);
         let text = String::from_utf8_lossy(bytes.get(..whole).unwrap_or_default());
@@ -220,12 +241,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Creates the table with the sample that its first difference is to.
-    pub(super) fn create(path: &Path, last: Option<&Sample>) -> io::Result<Self> {
+    pub(super) fn create(path: &Path, base: &Sample) -> io::Result<Self> {
         let mut writer = Self {
             file: File::options().append(true).create(true).open(path)?,
         };
-        let text = header() + &last.map(Sample::line).unwrap_or_default();
-        writer.write(&text)?;
+        writer.write(&(header() + &base.line()))?;
         Ok(writer)
     }
 
@@ -262,22 +282,13 @@ impl Loss {
         let mut last: Option<&Sample> = None;
         for sample in samples {
             match last {
+                Some(before) if !touches(before.time_ns, sample.time_ns) => {}
                 Some(before) if before.run == sample.run => {
-                    if touches(before.time_ns, sample.time_ns) {
-                        let counted = sample.counts.since(&before.counts);
-                        loss.counts = loss.counts.plus(&counted);
-                    }
+                    let counted = sample.counts.since(&before.counts);
+                    loss.counts = loss.counts.plus(&counted);
                 }
-                other => {
-                    if let Some(before) = other
-                        && touches(before.time_ns, sample.run)
-                    {
-                        loss.gaps_ns.push((before.time_ns, sample.run));
-                    }
-                    if touches(sample.run, sample.time_ns) {
-                        loss.counts = loss.counts.plus(&sample.counts);
-                    }
-                }
+                Some(before) => loss.gaps_ns.push((before.time_ns, sample.time_ns)),
+                None => {}
             }
             last = Some(sample);
         }
@@ -310,7 +321,7 @@ mod tests {
         let path = folder.path().join("x.counters");
         assert_eq!(Table::read(&path).unwrap(), Table::default());
         let samples = [sample(10, 1, 5, 0), sample(20, 1, 9, 2)];
-        let mut writer = Writer::create(&path, Some(&samples[0])).unwrap();
+        let mut writer = Writer::create(&path, &samples[0]).unwrap();
         writer.append(&samples[1]).unwrap();
         assert_eq!(Table::read(&path).unwrap().samples, samples);
         let whole = fs::read(&path).unwrap();

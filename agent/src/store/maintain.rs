@@ -134,14 +134,12 @@ impl Work {
     }
 
     fn retain(&self, now: SystemTime) {
-        for (name, well) in self.wells.iter() {
-            match retention::enforce(&self.store, name, &well.retention, now) {
-                Ok(removed) => removed.into_iter().for_each(|removed| {
-                    let _ = self.report.send(Event::Removed(removed));
-                }),
-                Err(e) => {
-                    let _ = self.report.send(Event::Failed(e));
-                }
+        match retention::enforce_all(&self.store, &self.wells, now) {
+            Ok(removed) => removed.into_iter().for_each(|removed| {
+                let _ = self.report.send(Event::Removed(removed));
+            }),
+            Err(e) => {
+                let _ = self.report.send(Event::Failed(e));
             }
         }
     }

@@ -1,10 +1,13 @@
 //! What a span of a store's packets lacks: the loss tables of each source, over that span.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Error;
-use super::layout::{self, Kind, Listing, Source, active_name};
+use super::layout::{self, Kind, Listing, Source};
 use super::loss::{Loss, Sample, Table};
+
+/// Tables whose ends are so far from the span are not read: clocks do not jump by more.
+const MARGIN_NS: i64 = 86_400_000_000_000;
 
 /// What one source lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +16,9 @@ pub struct Missed {
     pub source: Source,
     /// What was counted, and when nothing was.
     pub loss: Loss,
+    /// Times of the first and the last sample that there is, in nanoseconds since 1970: nothing
+    /// is known of the time before and after. `None` if there is none at all.
+    pub known_ns: Option<(i64, i64)>,
     /// Lines of its tables that cannot be read: some loss may be unknown.
     pub damaged_lines: u64,
 }
@@ -29,40 +35,150 @@ pub fn missed(
     to_ns: i64,
 ) -> Result<Vec<Missed>, Error> {
     let (sources, _) = layout::sources(store)?;
-    let mut all = Vec::new();
-    for source in sources.into_iter().filter(|source| has_tag(&source.tag)) {
-        let (samples, damaged_lines) = samples(&source.folder(store))?;
-        let loss = Loss::over(&samples, from_ns, to_ns);
-        all.push(Missed {
-            source,
-            loss,
-            damaged_lines,
-        });
-    }
-    Ok(all)
+    let asked = sources.into_iter().filter(|source| has_tag(&source.tag));
+    asked
+        .map(|source| of_source(store, source, from_ns, to_ns))
+        .collect()
 }
 
-/// All samples of a source in the order of writing, and the lines that are none.
-pub fn samples(folder: &Path) -> Result<(Vec<Sample>, u64), Error> {
-    let listing = Listing::read(folder)?;
-    let closed = listing
-        .closed
-        .iter()
-        .filter(|(_, set)| set.has(Kind::Counters));
-    let mut paths: Vec<_> = closed
-        .map(|(at, set)| (*at, set.name.path(folder, Kind::Counters)))
-        .collect();
-    for (at, kinds) in &listing.active {
-        if kinds.contains(&Kind::Counters) {
-            paths.push((*at, folder.join(active_name(*at, Kind::Counters))));
+fn of_source(store: &Path, source: Source, from: i64, to: i64) -> Result<Missed, Error> {
+    let paths = tables(&source.folder(store))?;
+    let mut missed = Missed {
+        source,
+        loss: Loss::default(),
+        known_ns: None,
+        damaged_lines: 0,
+    };
+    let mut before: Option<Sample> = None;
+    for path in paths {
+        // One that retention removed meanwhile is as if it never was.
+        let Some((first, last)) = Table::ends(&path).unwrap_or_default() else {
+            continue;
+        };
+        if let Some(before) = before.filter(|before| before.run != first.run) {
+            let gap = Loss::over(&[before, first], from, to);
+            missed.loss.gaps_ns.extend(gap.gaps_ns);
+        }
+        before = Some(last);
+        let (start, end) = missed.known_ns.unwrap_or((first.time_ns, last.time_ns));
+        missed.known_ns = Some((start.min(first.time_ns), end.max(last.time_ns)));
+        let far = last.time_ns.saturating_add(MARGIN_NS) < from
+            || first.time_ns.saturating_sub(MARGIN_NS) > to;
+        if !far {
+            missed.add(&path, from, to)?;
         }
     }
-    paths.sort();
+    Ok(missed)
+}
+
+impl Missed {
+    fn add(&mut self, path: &Path, from: i64, to: i64) -> Result<(), Error> {
+        let table = Table::read(path).map_err(Error::io("read", path))?;
+        let part = Loss::over(&table.samples, from, to);
+        self.loss.counts = self.loss.counts.plus(&part.counts);
+        self.loss.gaps_ns.extend(part.gaps_ns);
+        self.damaged_lines += table.damaged_lines;
+        Ok(())
+    }
+}
+
+/// All samples of a source in the order of writing, and the lines that are none. The first of
+/// each table is that from which the next one's difference is counted.
+pub fn samples(folder: &Path) -> Result<(Vec<Sample>, u64), Error> {
     let (mut samples, mut damaged) = (Vec::new(), 0);
-    for (_, path) in paths {
+    for path in tables(folder)? {
         let table = Table::read(&path).map_err(Error::io("read", &path))?;
         samples.extend(table.samples);
         damaged += table.damaged_lines;
     }
     Ok((samples, damaged))
+}
+
+/// Paths of the loss tables of a source, in the order of writing.
+fn tables(source_folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let listing = Listing::read(source_folder)?;
+    let closed = listing.closed.values();
+    let mut all: Vec<(u64, PathBuf)> = closed
+        .filter(|set| set.has(Kind::Counters))
+        .map(|set| {
+            (
+                set.name.sequence,
+                set.name.path(source_folder, Kind::Counters),
+            )
+        })
+        .collect();
+    for (&sequence, kinds) in &listing.active {
+        if kinds.contains(&Kind::Counters) {
+            let name = layout::active_name(sequence, Kind::Counters);
+            all.push((sequence, source_folder.join(name)));
+        }
+    }
+    all.sort();
+    // Closed while the folder was read: it is there under both names.
+    all.dedup_by_key(|(sequence, _)| *sequence);
+    Ok(all.into_iter().map(|(_, path)| path).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::loss::{Counts, Reason};
+    use crate::store::testing::{Folder, NOW, block};
+    use crate::store::{SourceWriter, WriterOptions};
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// A run from a time on: each second ten packets seen, one lost, a file of three seconds each.
+    fn run(folder: &Folder, start: i64, seconds: i64) {
+        let (mut writer, _) =
+            SourceWriter::open(folder.path(), WriterOptions::default(), start).unwrap();
+        for n in 1..=seconds {
+            writer.append(&block(start + n, 9));
+            let mut counts = Counts {
+                seen: n.unsigned_abs() * 10,
+                stored: n.unsigned_abs() * 9,
+                ..Counts::default()
+            };
+            counts.drop_packets(Reason::RingFull, n.unsigned_abs());
+            writer.record(&Sample {
+                time_ns: start + n * SECOND,
+                run: start,
+                counts,
+            });
+            if n % 3 == 0 {
+                writer.rotate();
+            }
+        }
+        writer.close(start);
+    }
+
+    #[test]
+    fn losses_are_summed_over_files_and_runs_exactly() {
+        let folder = Folder::new();
+        run(&folder, NOW, 10);
+        run(&folder, NOW + 60 * SECOND, 4);
+        let losses = |span: Option<(i64, i64)>| {
+            let (from, to) = span.unwrap_or((i64::MIN, i64::MAX));
+            missed(folder.store(), |_| true, from, to)
+                .unwrap()
+                .remove(0)
+        };
+        let all = losses(None);
+        assert_eq!((all.loss.counts.seen, all.loss.counts.lost()), (140, 14));
+        assert_eq!(all.loss.counts.stored, 126);
+        assert_eq!(all.loss.gaps_ns, [(NOW + 10 * SECOND, NOW + 60 * SECOND)]);
+        assert_eq!(all.known_ns, Some((NOW, NOW + 64 * SECOND)));
+        // From within the third second to within the fifth.
+        let part = losses(Some((NOW + 5 * SECOND / 2, NOW + 9 * SECOND / 2)));
+        assert_eq!(part.loss.counts.seen, 30);
+        assert!(part.loss.gaps_ns.is_empty());
+        let later = losses(Some((NOW + 20 * SECOND, NOW + 30 * SECOND)));
+        assert_eq!(later.loss.counts.seen, 0);
+        assert_eq!(later.loss.gaps_ns.len(), 1);
+        let never = losses(Some((
+            NOW + 90 * 86_400 * SECOND,
+            NOW + 91 * 86_400 * SECOND,
+        )));
+        assert_eq!(never.loss, Loss::default());
+    }
 }

@@ -437,7 +437,7 @@ mod tests {
         fs::write(&table, [&whole[..], b"17\t1"].concat()).unwrap();
         recover(folder.path(), NOW).unwrap();
         let closed = folder.closed(1, NOW).with_extension("counters");
-        assert_eq!(Table::read(&closed).unwrap().samples, [sample]);
+        assert_eq!(Table::read(&closed).unwrap().samples, [sample, sample]);
         assert_eq!(fs::read(closed).unwrap(), whole);
         assert!(!folder.path().join(active_name(1, Kind::Capture)).exists());
     }

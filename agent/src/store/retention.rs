@@ -6,13 +6,14 @@
 //! in the future is none.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
 use super::{
-    Error, Retention, Source, close,
+    Error, Retention, Source, Wells, close,
     layout::{self, FileSet, Kind, Listing},
 };
 
@@ -61,6 +62,17 @@ struct Queue {
     source: Source,
     folder: PathBuf,
     candidates: Vec<Candidate>,
+}
+
+/// Removes what the limits of every well say at the time `now`; gives what it removed, in order.
+pub fn enforce_all(store: &Path, wells: &Wells, now: SystemTime) -> Result<Vec<Removed>, Error> {
+    let (sources, _) = layout::sources(store)?;
+    let names: BTreeSet<String> = sources.into_iter().map(|source| source.well).collect();
+    let mut removed = Vec::new();
+    for name in names {
+        removed.extend(enforce(store, &name, &wells.retention(&name), now)?);
+    }
+    Ok(removed)
 }
 
 /// Removes what a well's retention says at the time `now`; gives what it removed, in order.

@@ -107,6 +107,7 @@ pub struct SourceWriter {
     next_sequence: u64,
     active: Option<Active>,
     last_sample: Option<Sample>,
+    opened_ns: i64,
     now_ns: i64,
     synced_ns: i64,
     stats: Stats,
@@ -140,6 +141,7 @@ impl SourceWriter {
             next_sequence: last.unwrap_or(0).saturating_add(1),
             active: None,
             last_sample: None,
+            opened_ns: now_ns,
             now_ns,
             synced_ns: now_ns,
             stats: Stats::default(),
@@ -296,7 +298,15 @@ impl SourceWriter {
         let counters = match &mut active.counters {
             Some(counters) => counters,
             none => {
-                none.insert(loss::Writer::create(&path, self.last_sample.as_ref()).map_err(failed)?)
+                // Counting began when the writer was opened.
+                let zero = Sample {
+                    time_ns: self.opened_ns.min(sample.time_ns),
+                    run: sample.run,
+                    counts: loss::Counts::default(),
+                };
+                let last = self.last_sample.filter(|last| last.run == sample.run);
+                let base = last.unwrap_or(zero);
+                none.insert(loss::Writer::create(&path, &base).map_err(failed)?)
             }
         };
         counters.append(sample).map_err(failed)
@@ -511,12 +521,12 @@ mod tests {
     fn counters_go_with_their_file_and_each_table_can_be_read_alone() {
         let folder = Folder::new();
         let mut writer = open(&folder, WriterOptions::default());
-        let mut sample = Sample {
+        let zero = Sample {
             time_ns: NOW,
-            run: NOW,
+            run: NOW - 5,
             ..Sample::default()
         };
-        writer.record(&sample);
+        let mut sample = zero;
         writer.append(&block(NOW, 3));
         sample.time_ns += 1;
         sample.counts.seen = 3;
@@ -532,7 +542,7 @@ mod tests {
             let path = closed[n].name.path(folder.path(), Kind::Counters);
             loss::Table::read(&path).unwrap().samples
         };
-        assert_eq!(read(0).len(), 2);
+        assert_eq!(read(0), [zero, sample]);
         assert_eq!(read(1), [sample, second]);
         assert_eq!(closed[1].path, None);
     }
