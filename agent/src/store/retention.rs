@@ -6,7 +6,6 @@
 //! in the future is none.
 
 use std::{
-    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -64,13 +63,11 @@ struct Queue {
     candidates: Vec<Candidate>,
 }
 
-/// Removes what the limits of every well say at the time `now`; gives what it removed, in order.
+/// Removes what every well's own retention says at the time `now`; gives what it removed.
 pub fn enforce_all(store: &Path, wells: &Wells, now: SystemTime) -> Result<Vec<Removed>, Error> {
-    let (sources, _) = layout::sources(store)?;
-    let names: BTreeSet<String> = sources.into_iter().map(|source| source.well).collect();
     let mut removed = Vec::new();
-    for name in names {
-        removed.extend(enforce(store, &name, &wells.retention(&name), now)?);
+    for (name, well) in wells.iter() {
+        removed.extend(enforce(store, name, &well.retention, now)?);
     }
     Ok(removed)
 }

@@ -72,7 +72,6 @@ impl Well {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wells {
     wells: BTreeMap<String, Well>,
-    default_retention: Retention,
 }
 
 impl Wells {
@@ -93,30 +92,7 @@ impl Wells {
                 Well::parse(&name, &text).map_err(|reason| Error::Well { path: file, reason })?;
             wells.insert(name, well);
         }
-        Ok(Self {
-            wells,
-            default_retention: Retention::default(),
-        })
-    }
-
-    /// Sets the limits that hold where a well has none of its own, new wells included.
-    #[must_use]
-    pub fn with_default_retention(mut self, retention: Retention) -> Self {
-        self.default_retention = retention;
-        self
-    }
-
-    /// The limits of a well.
-    pub fn retention(&self, well: &str) -> Retention {
-        let own = self
-            .get(well)
-            .map(|well| well.retention)
-            .unwrap_or_default();
-        Retention {
-            max_age: own.max_age.or(self.default_retention.max_age),
-            max_size: own.max_size.or(self.default_retention.max_size),
-            min_free: own.min_free.or(self.default_retention.min_free),
-        }
+        Ok(Self { wells })
     }
 
     /// The wells and their names.
@@ -224,15 +200,6 @@ mod tests {
         for (tag, well) in [("lan", "long"), ("bare", "bare"), ("new", "new")] {
             assert_eq!(wells.source("i", tag).unwrap().well, well);
         }
-        let default = Retention {
-            max_age: Some(Duration::from_secs(5)),
-            min_free: Some(7),
-            ..Retention::default()
-        };
-        let limited = wells.clone().with_default_retention(default);
-        assert_eq!(limited.retention("new"), default);
-        let long = limited.retention("long");
-        assert_eq!((long.max_age, long.min_free), (retention.max_age, Some(7)));
         assert!(matches!(wells.source("", "lan"), Err(Error::EmptyName(_))));
         write("other", Some("tags = ['lan']"));
         let wells = Wells::read(store.path()).unwrap();
