@@ -1,6 +1,7 @@
 //! A writer that never stops against readers on other processors: nothing is torn, lost
 //! unnoticed, or counted wrongly.
 
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -8,7 +9,7 @@ use agent_common::InterfaceCounters;
 use flowsift::capture::{InterfaceConfig, Settings, WAIT};
 
 use crate::counters::DATAGRAM;
-use crate::support::{ALL, Kernel, ROOMY, say, say_skipped};
+use crate::support::{ALL, Kernel, PASS, ROOMY, say, say_skipped};
 
 /// Small, so that the writer goes around them thousands of times and often finds them full.
 const SMALL: Settings = Settings {
@@ -27,7 +28,7 @@ fn what_is_read_under_pressure_is_what_was_emitted() {
             return;
         };
         let (counters, read) = press(kernel);
-        assert_eq!(counters.seen, u64::from(PACKETS));
+        assert!(counters.seen >= PACKETS.into());
         assert_eq!(
             counters.seen,
             counters.tuple_emitted + counters.tuple_dropped
@@ -43,8 +44,8 @@ fn what_is_read_under_pressure_is_what_was_emitted() {
         };
         assert_eq!(read, (from_tuple_ring, counters.packet_emitted));
         say(&format!(
-            "of {PACKETS} packets {} tuples and {} packets found room, {} and {} were read",
-            counters.tuple_emitted, counters.packet_emitted, read.0, read.1
+            "of {} packets {} tuples and {} packets found room, {} and {} were read",
+            counters.seen, counters.tuple_emitted, counters.packet_emitted, read.0, read.1
         ));
     }
 }
@@ -59,6 +60,7 @@ fn press(kernel: Kernel) -> (InterfaceCounters, (u64, u64)) {
         counters,
     } = kernel;
     let frame = frame();
+    let seen = || counters.read(ALL.slot).unwrap().seen;
     let read = thread::scope(|scope| {
         let tuples = scope.spawn(|| {
             let (mut count, mut last_ns) = (0, 0);
@@ -94,7 +96,12 @@ fn press(kernel: Kernel) -> (InterfaceCounters, (u64, u64)) {
             read_all();
             count
         });
-        program.test_run(&frame, PACKETS).unwrap();
+        while seen() < PACKETS.into() {
+            match program.test_run(&frame, PACKETS / 10) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => assert_eq!(result.unwrap().0, PASS),
+            }
+        }
         done.store(true, Ordering::Release);
         (tuples.join().unwrap(), packets.join().unwrap())
     });

@@ -53,19 +53,21 @@ impl RawProgram {
         Self(descriptor(bpf(BPF_PROG_LOAD, attributes).unwrap().0))
     }
 
-    /// Runs it over a frame that no interface received; the time per run.
-    pub(crate) fn run(&self, frame: &[u8], repeat: u32) -> Duration {
-        let (_, after) = bpf(BPF_PROG_TEST_RUN, self.test_run(frame, repeat)).unwrap();
+    /// Runs it over a frame that no interface received; the time per run. `Interrupted` where a
+    /// signal came before the last.
+    pub(crate) fn run(&self, frame: &[u8], repeat: u32) -> io::Result<Duration> {
+        let (_, after) = bpf(BPF_PROG_TEST_RUN, self.test_run(frame, repeat))?;
         let [retval, nanos] = [4, 36].map(|at| {
             let bytes: [u8; 4] = after[at..at + 4].try_into().unwrap();
             u32::from_ne_bytes(bytes)
         });
         assert_eq!(retval, crate::support::PASS);
-        Duration::from_nanos(nanos.into())
+        Ok(Duration::from_nanos(nanos.into()))
     }
 
     /// Lets an interface receive a frame again and again, and does with it what the program says.
-    pub(crate) fn run_live(&self, frame: &[u8], repeat: u32, interface: u32) {
+    /// As [`RawProgram::run`], some may be missing.
+    pub(crate) fn run_live(&self, frame: &[u8], repeat: u32, interface: u32) -> io::Result<()> {
         // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex
         let context = [0, frame.len() as u32, 0, interface, 0, 0];
         let mut attributes = self.test_run(frame, repeat);
@@ -74,7 +76,7 @@ impl RawProgram {
         // flags and cpu, then batch_size
         put(&mut attributes, 64, TEST_XDP_LIVE_FRAMES.into());
         put(&mut attributes, 72, 64);
-        bpf(BPF_PROG_TEST_RUN, attributes).unwrap();
+        bpf(BPF_PROG_TEST_RUN, attributes).map(|_| ())
     }
 
     fn test_run(&self, frame: &[u8], repeat: u32) -> Attributes {

@@ -20,6 +20,9 @@ const OBJECT: &[u8] = aya::include_bytes_aligned!("../../../agent-ebpf/flowsift-
 /// `BPF_MAP_TYPE_RINGBUF`.
 const RING_MAP: u32 = 27;
 
+/// How often the verifier is asked again after a signal, as libbpf does.
+const LOAD_ATTEMPTS: u32 = 5;
+
 /// Bytes that a tuple takes in its ring, with the ring's header.
 const TUPLE_RING_BYTES: u64 = 8 + size_of::<TupleEvent>() as u64;
 
@@ -214,11 +217,28 @@ impl Program {
             packets,
             interfaces: Interfaces(Arc::new(Mutex::new(Configured { map, slots }))),
         };
-        program
-            .xdp()?
-            .load()
-            .map_err(|error| explain(EbpfError::ProgramError(error)))?;
+        program.verify()?;
         Ok(program)
+    }
+
+    /// Hands the program to the verifier, which gives up where the process has a signal waiting.
+    fn verify(&mut self) -> Result<(), ProgramError> {
+        let xdp = self.xdp()?;
+        let mut attempts = 0;
+        loop {
+            let Err(error) = xdp.load() else {
+                return Ok(());
+            };
+            attempts += 1;
+            let again = matches!(
+                &error,
+                aya::programs::ProgramError::LoadError { io_error, .. }
+                    if matches!(io_error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR))
+            );
+            if !again || attempts == LOAD_ATTEMPTS {
+                return Err(explain(EbpfError::ProgramError(error)));
+            }
+        }
     }
 
     /// The maps to read from. They live for as long as the program or a descriptor does.
@@ -246,7 +266,8 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// Frames of less than 14 bytes, or more than the kernel's buffers hold.
+    /// Frames of less than 14 bytes, or more than the kernel's buffers hold; `Interrupted` where a
+    /// signal came before the last of several runs.
     pub fn test_run(&mut self, frame: &[u8], repeat: u32) -> io::Result<(u32, Duration)> {
         let options = TestRunOptions {
             data_in: Some(frame),
