@@ -46,6 +46,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a file is not there.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Missing(_) => true,
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     /// What to try next, where that is known.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -2,7 +2,7 @@
 
 use std::{fs::File, ops::Range, path::PathBuf, sync::Arc};
 
-use super::{Error, FrameReader, reader::Format, source::Store, split};
+use super::{Error, FrameReader, RecordReader, reader::Format, source::Store, split};
 
 /// A capture to read: a file, or what came through a pipe. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -64,6 +64,25 @@ impl Input {
     /// Reads the whole input.
     pub fn open(&self) -> Result<FrameReader, Error> {
         Ok(FrameReader::open(&self.store, &self.name)?.with_interface(&self.interface))
+    }
+
+    /// Reads single packets of a pcap file that is not compressed, by the offsets of their records.
+    pub fn open_records(&self) -> Result<RecordReader, Error> {
+        RecordReader::open(&self.store, &self.name)
+    }
+
+    /// The interface of the frames of a file that names none.
+    pub fn interface(&self) -> &str {
+        &self.interface
+    }
+
+    /// The whole input as a part.
+    pub fn whole(&self) -> Part {
+        Part {
+            input: self.clone(),
+            range: 0..u64::MAX,
+            format: None,
+        }
     }
 
     /// Divides the input into at most `parts` parts of about the same size, whose frames one

@@ -99,6 +99,11 @@ impl StoreReader {
         })
     }
 
+    /// Goes to another place.
+    pub(super) fn seek(&mut self, at: u64) {
+        self.at = at;
+    }
+
     /// Number of stored bytes read so far, shared with the reader.
     pub(super) fn counter(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.read)

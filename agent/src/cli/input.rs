@@ -77,5 +77,7 @@ fn scan_file(file: &store::CaptureFile) -> Result<ScanFile, Error> {
     Ok(ScanFile {
         input: input.with_interface(&file.source.interface),
         tag: file.source.tag.as_str().into(),
+        stored: true,
+        sidecar: file.sidecar.clone(),
     })
 }

@@ -240,6 +240,12 @@ fn notes(answer: &Answer) -> bool {
             report.portless_fragments()
         );
     }
+    for problem in report.sidecar_problems() {
+        eprintln!("note: {problem}; its packets are read themselves");
+    }
+    for file in report.removed() {
+        eprintln!("warning: {file}: removed by retention before it was read");
+    }
     !warnings.is_empty()
 }
 

@@ -47,6 +47,8 @@ pub async fn count_stages(
     files: Vec<ScanFile>,
     options: &RunOptions,
 ) -> Result<StageCounts, Error> {
+    // What sidecars rule out is not counted by stage.
+    let files: Vec<_> = files.into_iter().map(ScanFile::without_sidecar).collect();
     match counted(pipeline, files.clone(), options).await {
         Err(Error::SplitMissed(_)) => {
             let whole = RunOptions {

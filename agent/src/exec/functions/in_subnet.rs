@@ -4,6 +4,7 @@
 //! pushed filter and test the address before a row is built.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, BooleanArray};
@@ -139,6 +140,19 @@ impl SubnetSet {
             v4: v4.collect(),
             v6: v6.collect(),
         }
+    }
+
+    /// First and last address of each network, IPv4 as mapped.
+    pub(crate) fn ranges(&self) -> Vec<([u8; 16], [u8; 16])> {
+        let v4 = self.v4.iter().map(|(net, mask)| {
+            let mapped = |address: u32| Ipv4Addr::from(address).to_ipv6_mapped().octets();
+            (mapped(*net), mapped(*net | !*mask))
+        });
+        let v6 = self
+            .v6
+            .iter()
+            .map(|(net, mask)| (net.to_be_bytes(), (net | !mask).to_be_bytes()));
+        v4.chain(v6).collect()
     }
 
     /// Whether an IPv4 address (host byte order) is in any network.

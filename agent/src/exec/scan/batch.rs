@@ -11,7 +11,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{DataFusionError, Result};
 
-use super::view::{Columns, FrameView, Value};
+use super::view::{Columns, Row, Value};
 use crate::exec::types::IP_BYTES;
 use crate::plan::pipeline::SourceColumn;
 
@@ -62,7 +62,7 @@ impl BatchBuilder {
 
     /// Adds a row.
     #[inline]
-    pub(super) fn push(&mut self, view: &FrameView<'_>) -> Result<()> {
+    pub(super) fn push(&mut self, view: &impl Row) -> Result<()> {
         for (column, builder) in &mut self.columns {
             self.bytes += builder.push(view.value(*column))?;
         }

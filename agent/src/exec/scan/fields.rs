@@ -23,6 +23,11 @@ pub(super) fn ty(field: u16) -> EvType {
     spec(field).map_or(EvType::Bytes, |spec| spec.ty)
 }
 
+/// Whether it is the name of the frame's interface.
+pub(super) fn is_interface(field: u16) -> bool {
+    spec(field).is_some_and(|spec| (spec.protocol, spec.name) == ("frame", "Interface"))
+}
+
 /// How a field is read; `None` if there is no such field.
 pub(super) fn extract(field: u16) -> Option<Extract> {
     spec(field).map(|spec| spec.extract)

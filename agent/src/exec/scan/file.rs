@@ -1,5 +1,6 @@
 //! A capture file to scan, and what is known of it beside its bytes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::capfile::Input;
@@ -17,6 +18,10 @@ pub struct ScanFile {
     pub input: Input,
     /// The tag of all its packets.
     pub tag: Arc<str>,
+    /// Whether it is of a store, whose retention may remove it meanwhile.
+    pub stored: bool,
+    /// The tuple sidecar of a stored file, valid or not.
+    pub sidecar: Option<PathBuf>,
 }
 
 impl ScanFile {
@@ -26,8 +31,17 @@ impl ScanFile {
         let file = |input| Self {
             input,
             tag: Arc::clone(&tag),
+            stored: false,
+            sidecar: None,
         };
         inputs.into_iter().map(file).collect()
+    }
+
+    /// The file, to be read itself.
+    #[must_use]
+    pub fn without_sidecar(mut self) -> Self {
+        self.sidecar = None;
+        self
     }
 
     /// Whether one of these tags, which may hold `*`, is the file's.

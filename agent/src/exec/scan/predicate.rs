@@ -9,7 +9,7 @@ use datafusion::logical_expr::expr::{Between, InList, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
 use super::test::Test;
-use super::view::{Columns, FrameView};
+use super::view::{Columns, Row};
 use crate::exec::functions::in_subnet::{InSubnet, SubnetSet};
 use crate::plan::pipeline::Comparison;
 
@@ -51,7 +51,7 @@ impl Predicate {
     }
 
     /// Whether the packet is to be kept.
-    pub(super) fn is_true(&self, view: &FrameView<'_>) -> bool {
+    pub(super) fn is_true(&self, view: &impl Row) -> bool {
         match self {
             Self::Constant(value) => *value == Some(true),
             Self::Present(column) => view.value(*column).is_some(),
@@ -63,7 +63,7 @@ impl Predicate {
         }
     }
 
-    fn is_false(&self, view: &FrameView<'_>) -> bool {
+    fn is_false(&self, view: &impl Row) -> bool {
         match self {
             Self::Constant(value) => *value == Some(false),
             Self::Present(column) => view.value(*column).is_none(),
@@ -75,11 +75,45 @@ impl Predicate {
         }
     }
 
-    fn is(&self, wanted: Option<bool>, view: &FrameView<'_>) -> bool {
+    fn is(&self, wanted: Option<bool>, view: &impl Row) -> bool {
         match wanted {
             Some(true) => self.is_true(view),
             Some(false) => self.is_false(view),
             None => !self.is_true(view) && !self.is_false(view),
+        }
+    }
+
+    /// Whether a packet may pass of which is known what `bounds` says of its columns: `false` is
+    /// certain, `true` is not.
+    pub(super) fn may_hold(
+        &self,
+        bounds: &dyn Fn(usize, &Test) -> bool,
+        present: &dyn Fn(usize) -> bool,
+    ) -> bool {
+        match self {
+            Self::Constant(value) => *value == Some(true),
+            Self::Present(column) => present(*column),
+            Self::Value(column, test) => bounds(*column, test),
+            Self::And(parts) => parts.iter().all(|part| part.may_hold(bounds, present)),
+            Self::Or(parts) => parts.iter().any(|part| part.may_hold(bounds, present)),
+            Self::Not(_) | Self::Is(..) => true,
+        }
+    }
+
+    /// The part of it that reads only such columns: what does not pass it does not pass the whole.
+    pub(super) fn restricted(&self, has: &dyn Fn(usize) -> bool) -> Option<Self> {
+        let mut columns = Vec::new();
+        self.columns(&mut columns);
+        match self {
+            _ if columns.iter().all(|column| has(*column)) => Some(self.clone()),
+            Self::And(parts) => {
+                let parts: Vec<Self> = parts
+                    .iter()
+                    .filter_map(|part| part.restricted(has))
+                    .collect();
+                (!parts.is_empty()).then(|| Self::all(parts))
+            }
+            _ => None,
         }
     }
 

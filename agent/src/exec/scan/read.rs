@@ -17,34 +17,37 @@ use super::table::Piece;
 use super::view::{Depth, FrameView};
 use crate::capfile::FrameReader;
 use crate::decode::{self, Packet};
-use crate::frame::LinkType;
+use crate::frame::{Frame, LinkType};
 
 /// Frames between two looks at whether anybody still wants them.
-const FRAMES_PER_ROUND: u32 = 8192;
+pub(super) const FRAMES_PER_ROUND: u32 = 8192;
 
 /// Bits of a sequence number that hold the record's offset in its file; the file's number is
 /// above them. 16 TiB of one file and a million files stay apart and in order.
-const OFFSET_BITS: u32 = 44;
+pub(super) const OFFSET_BITS: u32 = 44;
 
 /// Reads the pieces of one partition.
 pub(super) struct Reader<'a> {
-    scan: &'a Scan,
-    depth: Depth,
-    output: &'a Sender<Result<RecordBatch>>,
-    metrics: &'a BaselineMetrics,
-    batch: BatchBuilder,
+    pub(super) scan: &'a Scan,
+    pub(super) depth: Depth,
+    pub(super) output: &'a Sender<Result<RecordBatch>>,
+    pub(super) metrics: &'a BaselineMetrics,
+    pub(super) batch: BatchBuilder,
     /// Rows that may still be made.
-    left: usize,
-    counts: Counts,
+    pub(super) left: usize,
+    pub(super) counts: Counts,
 }
 
 /// What has not been added to the report yet.
 #[derive(Default)]
-struct Counts {
-    packets: u64,
-    rows: u64,
+pub(super) struct Counts {
+    pub(super) packets: u64,
+    pub(super) rows: u64,
     portless_fragments: u64,
     unknown_links: BTreeMap<u16, u64>,
+    /// The link type that was looked up last, and what was found.
+    last_link: Option<LinkType>,
+    is_decodable: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -82,19 +85,34 @@ impl<'a> Reader<'a> {
                 }
                 self.batch.set_tag(&piece.tag);
             }
-            let mut frames = piece.part.open().map_err(ScanError::from)?;
-            let flow = self.read_frames(piece, &mut frames)?;
-            if frames.boundary_missed() {
-                let file = piece.part.input().name().to_owned();
-                return Err(ScanError::SplitMissed { file }.into());
-            }
-            self.scan.report.add_warnings(frames.warnings());
+            let flow = match &piece.groups {
+                Some(groups) => self.read_groups(piece, groups)?,
+                None => self.read_part(piece)?,
+            };
             if flow.is_break() {
                 return Ok(());
             }
         }
         // The last batch: whether anybody takes it makes no difference any more.
         self.send().map(|_| ())
+    }
+
+    /// All frames of a part of a file.
+    fn read_part(&mut self, piece: &Piece) -> Result<ControlFlow<()>> {
+        let mut frames = match piece.part.open() {
+            Err(error) if piece.stored && error.is_missing() => {
+                self.scan.report.add_removed(piece.part.input().name());
+                return Ok(ControlFlow::Continue(()));
+            }
+            result => result.map_err(ScanError::from)?,
+        };
+        let flow = self.read_frames(piece, &mut frames)?;
+        if frames.boundary_missed() {
+            let file = piece.part.input().name().to_owned();
+            return Err(ScanError::SplitMissed { file }.into());
+        }
+        self.scan.report.add_warnings(frames.warnings());
+        Ok(flow)
     }
 
     /// All frames of a piece; breaks off when nobody takes the batches any more.
@@ -129,27 +147,7 @@ impl<'a> Reader<'a> {
             let Some(frame) = frames.next_frame() else {
                 return Ok(false);
             };
-            self.counts.packets += 1;
-            if let Some((start, end)) = self.scan.time_range
-                && !frame
-                    .time_ns
-                    .is_some_and(|time| (start..end).contains(&time))
-            {
-                continue;
-            }
-            let sequence = file | frame.offset;
-            let view = FrameView::new(&self.scan.columns, self.depth, frame, sequence);
-            if let Some(packet) = view.outer() {
-                self.counts.packet(packet, frame.link_type);
-            }
-            if let Some(predicate) = &self.scan.predicate
-                && !predicate.is_true(&view)
-            {
-                continue;
-            }
-            self.batch.push(&view)?;
-            self.counts.rows += 1;
-            self.left -= 1;
+            self.frame(file, frame)?;
             if self.batch.is_full() {
                 break;
             }
@@ -157,8 +155,35 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
+    /// Makes a row of a frame that is wanted.
+    #[inline]
+    pub(super) fn frame(&mut self, file: u64, frame: Frame<'_>) -> Result<()> {
+        self.counts.packets += 1;
+        if let Some((start, end)) = self.scan.time_range
+            && !frame
+                .time_ns
+                .is_some_and(|time| (start..end).contains(&time))
+        {
+            return Ok(());
+        }
+        let sequence = file | frame.offset;
+        let view = FrameView::new(&self.scan.columns, self.depth, frame, sequence);
+        if let Some(packet) = view.outer() {
+            self.counts.packet(packet, frame.link_type);
+        }
+        if let Some(predicate) = &self.scan.predicate
+            && !predicate.is_true(&view)
+        {
+            return Ok(());
+        }
+        self.batch.push(&view)?;
+        self.counts.rows += 1;
+        self.left -= 1;
+        Ok(())
+    }
+
     /// Hands the rows so far over; breaks off when nobody takes them.
-    fn send(&mut self) -> Result<ControlFlow<()>> {
+    pub(super) fn send(&mut self) -> Result<ControlFlow<()>> {
         if self.batch.rows() == 0 {
             return Ok(ControlFlow::Continue(()));
         }
@@ -174,15 +199,23 @@ impl<'a> Reader<'a> {
 impl Counts {
     #[inline]
     fn packet(&mut self, packet: &Packet<'_>, link: LinkType) {
-        if packet.is_later_fragment() {
-            self.portless_fragments += 1;
+        self.tuple(packet.is_later_fragment(), link);
+    }
+
+    #[inline]
+    pub(super) fn tuple(&mut self, is_later_fragment: bool, link: LinkType) {
+        self.portless_fragments += u64::from(is_later_fragment);
+        // Packets of one file are of one link type, nearly always.
+        if self.last_link != Some(link) {
+            self.last_link = Some(link);
+            self.is_decodable = decode::is_decodable(link);
         }
-        if !decode::is_decodable(link) {
+        if !self.is_decodable {
             *self.unknown_links.entry(link.0).or_default() += 1;
         }
     }
 
-    fn add_to(&mut self, report: &ScanReport) {
+    pub(super) fn add_to(&mut self, report: &ScanReport) {
         let counts = std::mem::take(self);
         report.packets.fetch_add(counts.packets, Relaxed);
         report.rows.fetch_add(counts.rows, Relaxed);

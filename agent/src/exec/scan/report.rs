@@ -17,6 +17,11 @@ pub struct ScanReport {
     pub(super) skipped: AtomicU64,
     pub(super) rows: AtomicU64,
     pub(super) portless_fragments: AtomicU64,
+    /// Packets in row groups that sidecars ruled out.
+    pub(super) ruled_out: AtomicU64,
+    pub(super) sidecars: AtomicU64,
+    sidecar_problems: Mutex<Vec<String>>,
+    removed: Mutex<Vec<String>>,
     unknown_links: Mutex<BTreeMap<u16, u64>>,
     warnings: Mutex<Vec<Warning>>,
 }
@@ -45,6 +50,34 @@ impl ScanReport {
     /// Packets that pushed filters or the time range left out.
     pub fn packets_skipped(&self) -> u64 {
         self.skipped.load(Relaxed)
+    }
+
+    /// Stored packets that were not read, because their sidecars say that none of them matches.
+    pub fn packets_ruled_out(&self) -> u64 {
+        self.ruled_out.load(Relaxed)
+    }
+
+    /// Stored files that are read by their sidecars.
+    pub fn sidecars(&self) -> u64 {
+        self.sidecars.load(Relaxed)
+    }
+
+    /// Why sidecars are not used: their files are read themselves.
+    pub fn sidecar_problems(&self) -> Vec<String> {
+        lock(&self.sidecar_problems).clone()
+    }
+
+    /// Stored files that were removed before they were read.
+    pub fn removed(&self) -> Vec<String> {
+        lock(&self.removed).clone()
+    }
+
+    pub(super) fn add_removed(&self, file: &str) {
+        lock(&self.removed).push(file.to_owned());
+    }
+
+    pub(super) fn add_sidecar_problem(&self, problem: String) {
+        lock(&self.sidecar_problems).push(problem);
     }
 
     /// Packets made into rows.

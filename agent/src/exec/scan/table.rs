@@ -15,10 +15,13 @@ use super::error::ScanError;
 use super::file::ScanFile;
 use super::plan::{CaptureScanExec, Scan};
 use super::predicate::Predicate;
+use super::prune;
 use super::report::ScanReport;
+use super::stored::{Groups, Way};
 use super::view::Columns;
 use crate::capfile::Part;
 use crate::plan::pipeline::SourceColumn;
+use crate::store::Sidecar;
 
 /// What is to be known of the files beside their bytes, and how they are read.
 #[derive(Clone, Debug)]
@@ -61,7 +64,36 @@ pub(super) struct Piece {
     pub(super) part: Part,
     /// Whether there are more parts of the file.
     pub(super) divided: bool,
+    /// Whether the file may be removed meanwhile.
+    pub(super) stored: bool,
+    /// The row groups of its sidecar to read instead of the part.
+    pub(super) groups: Option<Groups>,
 }
+
+impl Piece {
+    /// What reading it costs, in bytes, roughly.
+    fn cost(&self) -> u64 {
+        match &self.groups {
+            Some(groups) => groups.rows() * TUPLE_BYTES,
+            None => {
+                let range = self.part.range();
+                range.end.saturating_sub(range.start)
+            }
+        }
+    }
+
+    /// Its place among the pieces of its file.
+    fn place(&self) -> u64 {
+        let first = self
+            .groups
+            .as_ref()
+            .and_then(|groups| groups.groups.first());
+        first.map_or(self.part.range().start, |group| *group as u64)
+    }
+}
+
+/// Bytes of a frame that is read as fast as a tuple.
+const TUPLE_BYTES: u64 = 100;
 
 impl CaptureTable {
     /// A table of these columns, named as [`super::column_name`] says, over these files. What the
@@ -81,13 +113,32 @@ impl CaptureTable {
     }
 
     /// The pieces of each partition, of about the same size each, in the order of the input.
-    fn partitions(&self, split: bool) -> Result<Vec<Vec<Piece>>, ScanError> {
+    fn partitions(&self, scan: &Scan, split: bool) -> Result<Vec<Vec<Piece>>, ScanError> {
         let target = self.options.partitions.max(1);
         let total: u64 = self.files.iter().map(|file| file.input.size_bytes()).sum();
         let share = total.div_ceil(target as u64).max(1);
+        let way = Way::of(scan).map(Arc::new);
+        let way = way.as_ref();
         let mut pieces = Vec::new();
         for (number, file) in (0u64..).zip(&self.files) {
             let input = &file.input;
+            if let Some(stored) = way.and_then(|way| self.stored(file, way, scan)) {
+                let chunk = stored.groups.len().div_ceil(target).max(1);
+                for groups in stored.groups.chunks(chunk) {
+                    pieces.push(Piece {
+                        file: number,
+                        tag: Arc::clone(&file.tag),
+                        part: input.whole(),
+                        divided: false,
+                        stored: true,
+                        groups: Some(Groups {
+                            groups: groups.to_vec(),
+                            ..stored.clone()
+                        }),
+                    });
+                }
+                continue;
+            }
             let wanted = if split {
                 usize::try_from(input.size_bytes().div_ceil(share)).unwrap_or(target)
             } else {
@@ -100,6 +151,8 @@ impl CaptureTable {
                 tag: Arc::clone(&file.tag),
                 part,
                 divided,
+                stored: file.stored,
+                groups: None,
             };
             pieces.extend(parts.into_iter().map(piece));
         }
@@ -107,25 +160,46 @@ impl CaptureTable {
     }
 }
 
+impl CaptureTable {
+    /// The row groups to read of a file's sidecar; `None` if the file is to be read itself.
+    fn stored(&self, file: &ScanFile, way: &Arc<Way>, scan: &Scan) -> Option<Groups> {
+        let path = file.sidecar.as_ref()?;
+        let sidecar = match Sidecar::open(path, file.input.size_bytes()) {
+            Ok(sidecar) => Arc::new(sidecar),
+            Err(error) => {
+                self.report.add_sidecar_problem(error.to_string());
+                return None;
+            }
+        };
+        let groups = prune::groups(&sidecar, way.predicate(), scan.time_range, &scan.columns);
+        let kept: u64 = groups.iter().map(|group| sidecar.rows(*group) as u64).sum();
+        self.report
+            .ruled_out
+            .fetch_add(sidecar.packets.saturating_sub(kept), Relaxed);
+        self.report.sidecars.fetch_add(1, Relaxed);
+        Some(Groups {
+            sidecar,
+            groups,
+            way: Arc::clone(way),
+        })
+    }
+}
+
 /// Largest piece first, each to the partition that has least so far.
 fn distribute(mut pieces: Vec<Piece>, target: usize) -> Vec<Vec<Piece>> {
-    let size = |piece: &Piece| {
-        let range = piece.part.range();
-        range.end.saturating_sub(range.start)
-    };
-    pieces.sort_by_key(|piece| Reverse(size(piece)));
+    pieces.sort_by_key(|piece| Reverse(piece.cost()));
     let count = target.min(pieces.len()).max(1);
     let mut partitions: Vec<(u64, Vec<Piece>)> = vec![(0, Vec::new()); count];
     for piece in pieces {
         if let Some((bytes, partition)) = partitions.iter_mut().min_by_key(|(bytes, _)| *bytes) {
             // An empty file counts too, so that many of them do not meet in one partition.
-            *bytes += size(&piece).max(1);
+            *bytes += piece.cost().max(1);
             partition.push(piece);
         }
     }
     let mut partitions: Vec<_> = partitions.into_iter().map(|(_, pieces)| pieces).collect();
     for partition in &mut partitions {
-        partition.sort_by_key(|piece| (piece.file, piece.part.range().start));
+        partition.sort_by_key(|piece| (piece.file, piece.place()));
     }
     partitions
 }
@@ -177,7 +251,7 @@ impl TableProvider for CaptureTable {
             limit,
             report: Arc::clone(&self.report),
         };
-        let partitions = self.partitions(self.options.split && limit.is_none())?;
+        let partitions = self.partitions(&scan, self.options.split && limit.is_none())?;
         self.report
             .files
             .fetch_add(self.files.len() as u64, Relaxed);

@@ -1,11 +1,13 @@
 //! The test of one value against a constant.
 
 use std::cmp::Ordering;
+use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
+use super::prune::Wanted;
 use super::view::Value;
 use crate::exec::functions::in_subnet::SubnetSet;
 use crate::exec::types::IP_BYTES;
@@ -73,6 +75,42 @@ impl Test {
                 ordered(*op, value.as_bytes().cmp(literal))
             }
             _ => false,
+        }
+    }
+
+    /// Numbers of which one passes, as ranges; `None`: not to be said in few.
+    pub(super) fn wanted_numbers(&self) -> Option<Wanted<u64>> {
+        match self {
+            Self::Unsigned(range, true) => Some(vec![(*range.start(), *range.end())]),
+            _ => None,
+        }
+    }
+
+    /// The same of addresses of either family, IPv4 as mapped.
+    pub(super) fn wanted_addresses(&self) -> Option<Wanted<[u8; 16]>> {
+        match self {
+            Self::Bytes(Comparison::Eq, address) => {
+                let address = <[u8; 16]>::try_from(address.as_slice()).ok()?;
+                Some(vec![(address, address)])
+            }
+            Self::Subnet(set) => Some(set.ranges()),
+            _ => None,
+        }
+    }
+
+    /// The same of a column of IPv4 addresses as numbers.
+    pub(super) fn wanted_addresses_v4(&self) -> Option<Wanted<[u8; 16]>> {
+        match self {
+            Self::Unsigned(range, true) => {
+                let mapped = |address: u64| {
+                    u32::try_from(address).map(|v4| Ipv4Addr::from(v4).to_ipv6_mapped().octets())
+                };
+                let low = mapped(*range.start()).ok()?;
+                let high = mapped((*range.end()).min(u64::from(u32::MAX))).ok()?;
+                Some(vec![(low, high)])
+            }
+            Self::Subnet(set) => Some(set.ranges()),
+            _ => None,
         }
     }
 

@@ -1,11 +1,13 @@
 //! A frame as its columns: what a source column is called, its type, and its value.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::fields::{self, Extract};
+use crate::decode::tuple::{self, Covered, Part, Tuple};
 use crate::decode::{FieldValue, Packet};
 use crate::exec::types::arrow_type;
 use crate::frame::Frame;
@@ -81,7 +83,10 @@ enum Access {
     Data,
     WireLength,
     LinkType,
-    Outer(Extract),
+    /// The name of the interface, which is known of a whole stored file.
+    Interface,
+    /// A field of the outermost packet, and how it is had of a stored tuple.
+    Outer(Extract, Option<&'static Covered>),
     Inner(Extract),
     /// A field that does not exist.
     Nothing,
@@ -131,10 +136,34 @@ impl Columns {
         }
     }
 
+    /// Whether a stored tuple has the column's value.
+    pub(super) fn is_covered(&self, column: usize) -> bool {
+        match self.access.get(column) {
+            Some(Access::Outer(_, covered)) => covered.is_some(),
+            Some(Access::Data | Access::Inner(_)) | None => false,
+            Some(_) => true,
+        }
+    }
+
+    /// Adds the parts of a tuple that a covered column needs.
+    pub(super) fn add_parts(&self, column: usize, parts: &mut BTreeSet<Part>) {
+        match self.access.get(column) {
+            Some(Access::Outer(_, Some(covered))) => parts.extend(covered.parts),
+            Some(Access::Time) => parts.extend([Part::Time]),
+            Some(Access::WireLength) => parts.extend([Part::WireLength]),
+            _ => {}
+        }
+    }
+
+    /// Whether the order of packets is a column that is asked for.
+    pub(super) fn is_sequence(&self, column: usize) -> bool {
+        matches!(self.access.get(column), Some(Access::Sequence))
+    }
+
     /// What has to be decoded of a frame for these columns.
     pub(super) fn depth(&self, used: impl IntoIterator<Item = usize>) -> Depth {
         let depth = |column: usize| match self.access.get(column) {
-            Some(Access::Outer(_)) => Depth::Outer,
+            Some(Access::Outer(..)) => Depth::Outer,
             Some(Access::Inner(_)) => Depth::Inner,
             _ => Depth::Frame,
         };
@@ -152,7 +181,8 @@ impl Access {
             SourceColumn::WireLength => Self::WireLength,
             SourceColumn::LinkType => Self::LinkType,
             SourceColumn::Field { field, inner } => match (fields::extract(*field), inner) {
-                (Some(extract), false) => Self::Outer(extract),
+                (Some(_), false) if fields::is_interface(*field) => Self::Interface,
+                (Some(extract), false) => Self::Outer(extract, tuple::covered(*field)),
                 (Some(extract), true) => Self::Inner(extract),
                 (None, _) => Self::Nothing,
             },
@@ -169,6 +199,58 @@ pub(super) enum Depth {
     Outer,
     /// The packet that it carries, too.
     Inner,
+}
+
+/// What has the columns' values.
+pub(super) trait Row {
+    /// The value of a column; `None`: null.
+    fn value(&self, column: usize) -> Option<Value<'_>>;
+}
+
+fn interface(name: &str) -> Option<Value<'_>> {
+    (!name.is_empty()).then_some(Value::Text(Cow::Borrowed(name)))
+}
+
+/// A stored tuple, as far as its parts were read.
+pub(super) struct TupleView<'a> {
+    access: &'a [Access],
+    tuple: &'a Tuple,
+    interface: &'a str,
+    sequence: u64,
+}
+
+impl<'a> TupleView<'a> {
+    #[inline]
+    pub(super) fn new(
+        columns: &'a Columns,
+        tuple: &'a Tuple,
+        interface: &'a str,
+        sequence: u64,
+    ) -> Self {
+        let access = &columns.access;
+        Self {
+            access,
+            tuple,
+            interface,
+            sequence,
+        }
+    }
+}
+
+impl Row for TupleView<'_> {
+    #[inline]
+    fn value(&self, column: usize) -> Option<Value<'_>> {
+        match self.access.get(column)? {
+            Access::Outer(_, covered) => ((*covered)?.extract)(self.tuple).map(Value::from),
+            Access::Interface => interface(self.interface),
+            Access::Time => self.tuple.time_ns.map(Value::Int),
+            Access::Sequence => Some(Value::UInt(self.sequence)),
+            Access::WireLength => Some(Value::UInt(u64::from(self.tuple.wire_len))),
+            Access::LinkType => Some(Value::UInt(u64::from(self.tuple.link_type.0))),
+            // Not asked for: a tuple does not cover them.
+            Access::Data | Access::Inner(_) | Access::Constant | Access::Nothing => None,
+        }
+    }
 }
 
 /// A frame, decoded as far as its columns need.
@@ -201,12 +283,14 @@ impl<'a> FrameView<'a> {
     pub(super) fn outer(&self) -> Option<&Packet<'a>> {
         self.outer.as_ref()
     }
+}
 
-    /// The value of a column; `None`: null.
+impl Row for FrameView<'_> {
     #[inline]
-    pub(super) fn value(&self, column: usize) -> Option<Value<'a>> {
+    fn value(&self, column: usize) -> Option<Value<'_>> {
         match self.access.get(column)? {
-            Access::Outer(extract) => extract(self.outer.as_ref()?).map(Value::from),
+            Access::Outer(extract, _) => extract(self.outer.as_ref()?).map(Value::from),
+            Access::Interface => interface(self.frame.interface),
             Access::Inner(extract) => extract(self.inner.as_ref()?).map(Value::from),
             Access::Time => self.frame.time_ns.map(Value::Int),
             Access::Sequence => Some(Value::UInt(self.sequence)),
