@@ -16,8 +16,13 @@ pub(super) async fn explain(
     report: &ScanReport,
 ) {
     let read = grouped(report.packets_read());
-    eprintln!("note: no rows: {read} packets read");
-    if pipeline.dropped_by.is_empty() && report.packets_skipped() == 0 {
+    let ruled_out = match report.packets_ruled_out() {
+        0 => String::new(),
+        packets => format!(", {} ruled out by their sidecars", grouped(packets)),
+    };
+    eprintln!("note: no rows: {read} packets read{ruled_out}");
+    if pipeline.dropped_by.is_empty() && report.packets_skipped() + report.packets_ruled_out() == 0
+    {
         return;
     }
     match exec::count_stages(pipeline, files, options).await {
