@@ -15,6 +15,10 @@ pub(super) const END: &str = "KERNEL TESTS ENDED WITH ";
 /// Programs of this machine that the tests call.
 const TOOLS: [&str; 2] = ["ip", "unshare"];
 
+/// Who there is: the tests also run as somebody without rights.
+const USERS: &str = "root:x:0:0:root:/:/bin/busybox\nnobody:x:65534:65534:nobody:/:/bin/busybox\n";
+const GROUPS: &str = "root:x:0:\nnogroup:x:65534:\n";
+
 /// Builds the archive. `filter` names the tests to run, all if it is empty; those of speed would
 /// measure the emulator.
 pub(super) fn build(root: &Path, kernel: &Kernel, test: &Path, filter: &str) -> Result<Vec<u8>> {
@@ -45,6 +49,8 @@ pub(super) fn build(root: &Path, kernel: &Kernel, test: &Path, filter: &str) -> 
     let extension = veth.extension().unwrap_or_default().to_string_lossy();
     archive.file(&format!("veth.{extension}"), &read(&veth)?);
     captures(&mut archive, &root.join("tests/captures"), "captures")?;
+    archive.file("etc/passwd", USERS.as_bytes());
+    archive.file("etc/group", GROUPS.as_bytes());
     archive.file("init", init(filter).as_bytes());
     Ok(archive.finish())
 }
