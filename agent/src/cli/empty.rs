@@ -1,7 +1,7 @@
 //! Why an answer is empty: what each stage of the query, as it was typed, left of its entries.
 
-use crate::exec::scan::{ScanFile, ScanReport};
-use crate::exec::{self, RunOptions, StageCounts};
+use crate::exec::scan::ScanReport;
+use crate::exec::{self, RunOptions, Source, StageCounts};
 use crate::plan::pipeline::Pipeline;
 
 /// Characters of a stage's text that are shown.
@@ -11,7 +11,7 @@ const STAGE_CHARS: usize = 80;
 pub(super) async fn explain(
     text: &str,
     pipeline: &Pipeline,
-    files: Vec<ScanFile>,
+    source: Source,
     options: &RunOptions,
     report: &ScanReport,
 ) {
@@ -25,7 +25,7 @@ pub(super) async fn explain(
     {
         return;
     }
-    match exec::count_stages(pipeline, files, options).await {
+    match exec::count_stages(pipeline, source, options).await {
         Ok(counts) => {
             for line in lines(text, &counts) {
                 eprintln!("note: {line}");

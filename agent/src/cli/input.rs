@@ -1,16 +1,58 @@
 //! Which files a query reads, and what is known to be missing in them.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::args::QueryArgs;
 use super::error::Error;
 use crate::capfile::{self, Input};
 use crate::exec::scan::{ScanFile, matches_tag};
+use crate::exec::{LossEntry, Source};
+use crate::plan::loss;
 use crate::plan::pipeline::Pipeline;
+use crate::store::missed::{self, differences};
 use crate::store::{self, Filter, Snapshot, layout};
 
-/// The files that the command line names and whose tag the query asks for.
-pub(super) fn files(args: &QueryArgs, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> {
+/// What the command line names and whose tag the query asks for.
+pub(super) fn source(args: &QueryArgs, pipeline: &Pipeline) -> Result<Source, Error> {
+    if pipeline.tags == [loss::TAG] {
+        let Some(store) = &args.store else {
+            return Err(Error::Usage {
+                message: "tag=loss is what a store counted".to_owned(),
+                hint: "name a store: --store DIR".to_owned(),
+            });
+        };
+        let loss = Arc::new(loss_entries(store)?);
+        return Ok(Source {
+            loss,
+            ..Source::default()
+        });
+    }
+    files(args, pipeline).map(Source::from)
+}
+
+/// All that the store's sources counted, by source and in the order of counting.
+fn loss_entries(store: &Path) -> Result<Vec<LossEntry>, Error> {
+    let (sources, _) = layout::sources(store)?;
+    let mut entries = Vec::new();
+    for source in sources {
+        let (interface, tag): (Arc<str>, Arc<str>) =
+            (source.interface.as_str().into(), source.tag.as_str().into());
+        let (samples, damaged) = missed::samples(&source.folder(store))?;
+        if damaged > 0 {
+            eprintln!("warning: {interface}: {damaged} lines of the loss tables are damaged");
+        }
+        entries.extend(differences(&samples).map(|(time_ns, counts)| LossEntry {
+            time_ns,
+            interface: Arc::clone(&interface),
+            tag: Arc::clone(&tag),
+            counts,
+        }));
+    }
+    Ok(entries)
+}
+
+fn files(args: &QueryArgs, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> {
     match &args.store {
         Some(store) => stored(store, pipeline),
         None if args.read.is_empty() => Err(Error::Usage {

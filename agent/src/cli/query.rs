@@ -12,7 +12,7 @@ use super::args::QueryArgs;
 use super::error::Error;
 use super::progress::Progress;
 use super::{empty, input, missed, query_text, terminal};
-use crate::exec::{self, Answer, RunOptions, scan::ScanFile, scan::ScanReport};
+use crate::exec::{self, Answer, RunOptions, Source, scan::ScanReport};
 use crate::lang::{self, time};
 use crate::plan::{self, pipeline::Pipeline, pipeline::Renderer};
 use crate::render::{self, Format, RenderOptions};
@@ -36,7 +36,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<u8, Error> {
         terminal::colour(args.colour, terminal::stderr_is_terminal()),
     )?;
     let options = run_options(args, &pipeline)?;
-    let files = input::files(args, &pipeline)?;
+    let source = input::source(args, &pipeline)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.partitions)
         .enable_all()
@@ -44,7 +44,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<u8, Error> {
         .map_err(Error::Runtime)?;
     let result = runtime.block_on(async {
         tokio::select! {
-            result = answer(args, &text, &pipeline, files, &options) => result,
+            result = answer(args, &text, &pipeline, source, &options) => result,
             _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
         }
     });
@@ -117,12 +117,15 @@ async fn answer(
     args: &QueryArgs,
     text: &str,
     pipeline: &Pipeline,
-    files: Vec<ScanFile>,
+    source: Source,
     options: &RunOptions,
 ) -> Result<u8, Error> {
     if args.explain {
         eprintln!("{}", plan::explain(pipeline));
-        eprintln!("{}", exec::explain(pipeline, files.clone(), options).await?);
+        eprintln!(
+            "{}",
+            exec::explain(pipeline, source.clone(), options).await?
+        );
     }
     let mut progress = Progress::new(!args.quiet && terminal::stderr_is_terminal());
     let mut rows = 0;
@@ -133,7 +136,7 @@ async fn answer(
     let mut result = attempt(
         args,
         pipeline,
-        files.clone(),
+        source.clone(),
         options,
         &mut progress,
         &mut rows,
@@ -143,7 +146,7 @@ async fn answer(
         result = attempt(
             args,
             pipeline,
-            files.clone(),
+            source.clone(),
             &whole,
             &mut progress,
             &mut rows,
@@ -160,7 +163,7 @@ async fn answer(
         missed::print(store, pipeline, answer.span_ns)?;
     }
     if rows == 0 {
-        empty::explain(text, pipeline, files, options, &answer.report).await;
+        empty::explain(text, pipeline, source, options, &answer.report).await;
     }
     Ok(if damaged && args.strict { 3 } else { 0 })
 }
@@ -169,14 +172,14 @@ async fn answer(
 async fn attempt(
     args: &QueryArgs,
     pipeline: &Pipeline,
-    files: Vec<ScanFile>,
+    source: Source,
     options: &RunOptions,
     progress: &mut Progress,
     rows: &mut u64,
 ) -> Result<Answer, Error> {
     let report = Arc::new(ScanReport::default());
     progress.watch(Arc::clone(&report));
-    let mut answer = exec::run(pipeline, files, options, report).await?;
+    let mut answer = exec::run(pipeline, source, options, report).await?;
     let output = Output::choose(args, &answer.shape)?;
     let entry_limit = match pipeline.renderer {
         Renderer::Text { limit, .. } | Renderer::Raw { limit, .. } => limit,

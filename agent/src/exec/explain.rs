@@ -8,20 +8,20 @@ use datafusion::physical_plan::displayable;
 use super::engine::{Engine, Plans, RunOptions};
 use super::error::Error;
 use super::lower::{Lowered, TimeRange, lower};
-use super::run::{Answer, now_ns, table, time_range};
-use super::scan::{ScanFile, ScanReport, column_name};
+use super::run::{Answer, Source, now_ns, table, time_range};
+use super::scan::{ScanReport, column_name};
 use crate::plan::pipeline::Pipeline;
 
 /// The logical plan and the physical one, with what is pushed into the scan.
 pub async fn explain(
     pipeline: &Pipeline,
-    files: Vec<ScanFile>,
+    source: Source,
     options: &RunOptions,
 ) -> Result<String, Error> {
     let now_ns = now_ns();
     let range = time_range(pipeline, options, now_ns);
     let report = Arc::new(ScanReport::default());
-    let table = table(pipeline, files, options, range, report);
+    let table = table(pipeline, source, options, range, report)?;
     let engine = Engine::new(options)?;
     let plan = match lower(pipeline, table, column_name, TimeRange::default(), now_ns)? {
         Lowered::Plan { plan, .. } => plan,

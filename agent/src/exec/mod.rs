@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod explain;
 pub mod functions;
+mod loss;
 mod lower;
 mod run;
 pub mod scan;
@@ -18,7 +19,8 @@ pub mod types;
 pub use engine::{Plans, RunOptions};
 pub use error::Error;
 pub use explain::{after_run, explain};
-pub use run::{Answer, run};
+pub use loss::LossEntry;
+pub use run::{Answer, Source, run};
 pub use stages::{StageCount, StageCounts, count_stages};
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 
 use super::engine::{Engine, Plans, RunOptions};
 use super::error::Error;
+use super::loss::{self, LossEntry};
 use super::lower::{TimeRange, lower};
 use super::scan::{CaptureTable, ScanFile, ScanOptions, ScanReport, column_name};
+use crate::plan::loss::TAG;
 use crate::plan::pipeline::{Op, Pipeline, SourceColumn, TimeBound};
 use crate::shape::Shape;
 use crate::types::OutputColumn;
@@ -41,16 +43,34 @@ impl fmt::Debug for Answer {
     }
 }
 
+/// What a query reads.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// Capture files.
+    pub files: Vec<ScanFile>,
+    /// Entries of loss tables, which are what a query of `tag=loss` reads.
+    pub loss: Arc<Vec<LossEntry>>,
+}
+
+impl From<Vec<ScanFile>> for Source {
+    fn from(files: Vec<ScanFile>) -> Self {
+        Self {
+            files,
+            ..Self::default()
+        }
+    }
+}
+
 /// Runs a query over capture files; what the scan meets is added to the report, at once.
 pub async fn run(
     pipeline: &Pipeline,
-    files: Vec<ScanFile>,
+    source: Source,
     options: &RunOptions,
     report: Arc<ScanReport>,
 ) -> Result<Answer, Error> {
     let now_ns = now_ns();
     let range = time_range(pipeline, options, now_ns);
-    let table = table(pipeline, files, options, range, Arc::clone(&report));
+    let table = table(pipeline, source, options, range, Arc::clone(&report))?;
     let engine = Engine::new(options)?;
     let lowered = lower(pipeline, table, column_name, TimeRange::default(), now_ns)?;
     let (columns, shape, stream) = engine.run(lowered, range).await?;
@@ -67,29 +87,38 @@ pub async fn run(
 /// The capture files as a table with the pipeline's columns.
 pub(super) fn table(
     pipeline: &Pipeline,
-    files: Vec<ScanFile>,
+    source: Source,
     options: &RunOptions,
     range: TimeRange,
     report: Arc<ScanReport>,
-) -> Arc<dyn TableProvider> {
+) -> Result<Arc<dyn TableProvider>, Error> {
     let mut columns: Vec<SourceColumn> =
         pipeline.source.iter().map(|(_, column)| *column).collect();
     if columns.is_empty() {
         columns.push(SourceColumn::Sequence);
     }
     let bounded = range.start.is_some() || range.end.is_some();
+    let time_range = bounded.then(|| {
+        (
+            range.start.unwrap_or(i64::MIN),
+            range.end.unwrap_or(i64::MAX),
+        )
+    });
+    if pipeline.tags == [TAG] {
+        return loss::table(&source.loss, &columns, time_range);
+    }
     let stops_early = pipeline.ops.iter().any(|op| matches!(op, Op::Limit { .. }));
     let options = ScanOptions {
         partitions: options.partitions,
-        time_range: bounded.then(|| {
-            (
-                range.start.unwrap_or(i64::MIN),
-                range.end.unwrap_or(i64::MAX),
-            )
-        }),
+        time_range,
         split: options.split && (!stops_early || ends_sorted(pipeline)),
     };
-    Arc::new(CaptureTable::new(files, columns, options, report))
+    Ok(Arc::new(CaptureTable::new(
+        source.files,
+        columns,
+        options,
+        report,
+    )))
 }
 
 /// Whether every limit stands behind something that reads its whole input.

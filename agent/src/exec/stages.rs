@@ -10,7 +10,7 @@ use futures::TryStreamExt as _;
 use super::engine::{Engine, RunOptions};
 use super::error::Error;
 use super::lower::segments;
-use super::run::{now_ns, table, time_range};
+use super::run::{Source, now_ns, table, time_range};
 use super::scan::{ScanFile, ScanReport, column_name};
 use crate::plan::pipeline::{Pipeline, StageRef};
 
@@ -44,18 +44,23 @@ pub struct StageCount {
 /// end with the first stage that left nothing.
 pub async fn count_stages(
     pipeline: &Pipeline,
-    files: Vec<ScanFile>,
+    source: Source,
     options: &RunOptions,
 ) -> Result<StageCounts, Error> {
     // What sidecars rule out is not counted by stage.
-    let files: Vec<_> = files.into_iter().map(ScanFile::without_sidecar).collect();
-    match counted(pipeline, files.clone(), options).await {
+    let files = source
+        .files
+        .into_iter()
+        .map(ScanFile::without_sidecar)
+        .collect();
+    let source = Source { files, ..source };
+    match counted(pipeline, source.clone(), options).await {
         Err(Error::SplitMissed(_)) => {
             let whole = RunOptions {
                 split: false,
                 ..options.clone()
             };
-            counted(pipeline, files, &whole).await
+            counted(pipeline, source, &whole).await
         }
         result => result,
     }
@@ -63,13 +68,13 @@ pub async fn count_stages(
 
 async fn counted(
     pipeline: &Pipeline,
-    files: Vec<ScanFile>,
+    source: Source,
     options: &RunOptions,
 ) -> Result<StageCounts, Error> {
     let now_ns = now_ns();
     let range = time_range(pipeline, options, now_ns);
     let report = Arc::new(ScanReport::default());
-    let table = table(pipeline, files, options, range, Arc::clone(&report));
+    let table = table(pipeline, source, options, range, Arc::clone(&report))?;
     let engine = Engine::new(options)?;
     let mut found = StageCounts::default();
     let mut droppers = pipeline.dropped_by.iter();

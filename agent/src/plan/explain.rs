@@ -55,6 +55,7 @@ fn source_text(source: SourceColumn) -> String {
         SourceColumn::Data => "data".to_owned(),
         SourceColumn::WireLength => "wire-length".to_owned(),
         SourceColumn::LinkType => "link-type".to_owned(),
+        SourceColumn::Loss(column) => column.name().to_owned(),
         SourceColumn::Field { field, inner } => {
             let name = decode::fields()
                 .get(usize::from(field))

@@ -12,6 +12,7 @@ mod columns;
 mod condense;
 mod fields;
 mod filter;
+pub mod loss;
 mod modules;
 mod networks;
 mod prune;

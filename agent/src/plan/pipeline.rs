@@ -3,6 +3,7 @@
 //! Modules of the language compile to these operations (one module, one file in `modules/`); the
 //! engine lowers the operations, and knows no module.
 
+use super::loss::LossColumn;
 use crate::lang::diagnostic::{Diagnostic, Span};
 use crate::types::EvType;
 
@@ -93,6 +94,8 @@ pub enum SourceColumn {
     WireLength,
     /// Link type number: UInt16.
     LinkType,
+    /// A value of an entry of the loss tables, which are no frames.
+    Loss(LossColumn),
     /// A packet field, of the outermost packet or of the one that it carries.
     Field {
         /// Index into `decode::fields()`.

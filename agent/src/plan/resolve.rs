@@ -2,13 +2,14 @@
 
 use super::arguments::Args;
 use super::condense::DEFAULT_WINDOW;
+use super::loss;
 use super::modules::TEXT;
-use super::pipeline::{Pipeline, StageRef, TimeBound};
+use super::pipeline::{Pipeline, SourceColumn, StageRef, TimeBound};
 use super::prune::prune;
 use super::registry::{self, Availability, Kind, ModuleSpec};
 use super::report::{Outcome, error, hinted, warning};
 use super::restrict::restricted;
-use super::scope::Scope;
+use super::scope::{Origin, Scope};
 use crate::lang::ast::{Body, Constraint, Query, Spanned, Stage, StageArgs, TokenKind};
 use crate::lang::diagnostic::{Diagnostic, Span};
 use crate::lang::time::{Anchor, Instant, parse_instant};
@@ -64,6 +65,12 @@ pub fn check(query: &Query) -> Vec<Diagnostic> {
 /// Resolves constraints and stages; reports into the scope.
 fn body(body: &Body, scope: &mut Scope) -> Option<Pipeline> {
     scope.tags = tags(body, scope);
+    if scope.tags == [loss::TAG] {
+        for column in loss::LossColumn::ALL {
+            let id = scope.source(SourceColumn::Loss(*column), column.name(), column.ty());
+            scope.bind(column.name(), id, Origin::Extracted);
+        }
+    }
     let (start, end) = (bound(body, "start", scope), bound(body, "end", scope));
     let plans = survey(body);
     let mut dropped_by = Vec::new();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::layout::{self, Kind, Listing, Source};
-use super::loss::{Loss, Sample, Table};
+use super::loss::{Counts, Loss, Sample, Table};
 
 /// Tables whose ends are so far from the span are not read: clocks do not jump by more.
 const MARGIN_NS: i64 = 86_400_000_000_000;
@@ -117,6 +117,22 @@ fn tables(source_folder: &Path) -> Result<Vec<PathBuf>, Error> {
     // Closed while the folder was read: it is there under both names.
     all.dedup_by_key(|(sequence, _)| *sequence);
     Ok(all.into_iter().map(|(_, path)| path).collect())
+}
+
+/// Time of each sample and what was counted since the one before it, of the same run; the first
+/// of a run counts from zero. A sample that is repeated at the start of the next table adds nothing.
+pub fn differences(samples: &[Sample]) -> impl Iterator<Item = (i64, Counts)> {
+    let mut last: Option<&Sample> = None;
+    samples.iter().filter_map(move |sample| {
+        let before = last
+            .replace(sample)
+            .filter(|before| before.run == sample.run);
+        match before {
+            Some(before) if before.time_ns == sample.time_ns => None,
+            Some(before) => Some((sample.time_ns, sample.counts.since(&before.counts))),
+            None => Some((sample.time_ns, sample.counts)),
+        }
+    })
 }
 
 #[cfg(test)]

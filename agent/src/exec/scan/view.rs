@@ -24,6 +24,7 @@ pub fn column_name(column: &SourceColumn) -> String {
         SourceColumn::Data => "@data".to_owned(),
         SourceColumn::WireLength => "@wire_length".to_owned(),
         SourceColumn::LinkType => "@link_type".to_owned(),
+        SourceColumn::Loss(column) => format!("@loss.{}", column.name()),
         SourceColumn::Field { field, inner } => {
             let prefix = if *inner { "inner." } else { "" };
             format!("{prefix}{}", fields::name(*field))
@@ -41,6 +42,7 @@ pub fn column_type(column: &SourceColumn) -> EvType {
         SourceColumn::Data => EvType::Bytes,
         SourceColumn::WireLength => EvType::UInt32,
         SourceColumn::LinkType => EvType::UInt16,
+        SourceColumn::Loss(column) => column.ty(),
         SourceColumn::Field { field, .. } => fields::ty(*field),
     }
 }
@@ -180,6 +182,8 @@ impl Access {
             SourceColumn::Data => Self::Data,
             SourceColumn::WireLength => Self::WireLength,
             SourceColumn::LinkType => Self::LinkType,
+            // No frame has them.
+            SourceColumn::Loss(_) => Self::Nothing,
             SourceColumn::Field { field, inner } => match (fields::extract(*field), inner) {
                 (Some(_), false) if fields::is_interface(*field) => Self::Interface,
                 (Some(extract), false) => Self::Outer(extract, tuple::covered(*field)),

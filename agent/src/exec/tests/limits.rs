@@ -9,7 +9,7 @@ use futures::TryStreamExt as _;
 use super::{PACKET, Packet, options, pipeline, run_and_count};
 use crate::capfile;
 use crate::exec::scan::{ScanFile, ScanReport};
-use crate::exec::{RunOptions, explain, run};
+use crate::exec::{RunOptions, Source, explain, run};
 
 #[test]
 fn little_memory_spills_and_gives_the_same_answer() {
@@ -38,7 +38,7 @@ fn filters_of_the_reference_query_reach_the_scan() {
         .build()
         .unwrap();
     let text = runtime
-        .block_on(explain(&pipeline(query), Vec::new(), &options()))
+        .block_on(explain(&pipeline(query), Source::default(), &options()))
         .unwrap();
     let (_, physical) = text.split_once("physical plan").unwrap();
     let scan = physical
@@ -89,7 +89,7 @@ fn answer(query: &str, path: &Path, options: &RunOptions) -> (String, String, u6
         let report = Arc::new(ScanReport::default());
         let mut answer = run(
             &pipeline(query),
-            ScanFile::tagged(inputs, "pcap"),
+            ScanFile::tagged(inputs, "pcap").into(),
             options,
             report,
         )
