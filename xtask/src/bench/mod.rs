@@ -1,6 +1,7 @@
-//! `bench`: the synthetic capture, the limit loop, and the side by side measurement.
+//! `bench`: the synthetic capture, the limit loop, and the side by side measurements.
 
 mod answer;
+mod capture;
 mod frames;
 mod generate;
 mod limit;
@@ -27,8 +28,9 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     match args.positional().as_deref() {
         Some("gen") => run_generate(args),
         Some("limit") => run_limit(args),
+        Some("capture") => capture::run(args),
         None | Some("query") => query::run(args),
-        Some(other) => Err(format!("bench {other}: one of gen, limit, query").into()),
+        Some(other) => Err(format!("bench {other}: one of capture, gen, limit, query").into()),
     }
 }
 
