@@ -33,8 +33,12 @@ counts! {
     received,
     /// Of those, packets that the capture filter does not want.
     filtered,
+    /// Packets of the agent's own connections.
+    own,
     /// Packets that came after the last one that was asked for.
     beyond_count,
+    /// Packets of which bytes were left out behind the filter (snap length).
+    cut,
     /// Packets handed to the writer.
     accepted,
     /// Packets whose bytes the file system took.

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::counts::{AllCells, SLOTS, add};
+use super::own::Own;
 use super::write::Work;
 use crate::capture::{Clock, PacketRecord, PacketRings, WAIT};
 use crate::store::RecordBlock;
@@ -38,6 +39,10 @@ pub(super) struct Drain {
     pub(super) clock: Clock,
     /// By the packet's captured bytes and its length on the wire.
     pub(super) keep: Option<Keep>,
+    /// Whose packets are left out.
+    pub(super) own: Own,
+    /// Bytes kept of a packet; the filter sees more where there are more.
+    pub(super) snaplen: u32,
     /// Packets after which no more are kept.
     pub(super) count: Option<u64>,
     pub(super) cells: Arc<AllCells>,
@@ -59,6 +64,8 @@ impl Drain {
             mut rings,
             clock,
             keep,
+            own,
+            snaplen,
             count,
             cells,
             work,
@@ -71,6 +78,8 @@ impl Drain {
             blocks: (0..SLOTS).map(|_| None).collect(),
             clock,
             keep,
+            own,
+            snaplen: snaplen as usize,
             left: count.unwrap_or(u64::MAX),
             cells,
             work,
@@ -114,6 +123,8 @@ struct Filling {
     blocks: Vec<Option<RecordBlock>>,
     clock: Clock,
     keep: Option<Keep>,
+    own: Own,
+    snaplen: usize,
     left: u64,
     cells: Arc<AllCells>,
     work: SyncSender<Work>,
@@ -124,6 +135,9 @@ impl Filling {
     fn take(&mut self, record: &PacketRecord<'_>) {
         let cells = self.cells.slot(record.slot);
         add(&cells.received, 1);
+        if self.own.includes(&record.tuple) {
+            return add(&cells.own, 1);
+        }
         if self.left == 0 {
             return add(&cells.beyond_count, 1);
         }
@@ -142,7 +156,11 @@ impl Filling {
                 .unwrap_or_else(|_| RecordBlock::with_capacity(BLOCK_CAPACITY))
         });
         let time_ns = i64::try_from(self.clock.wall_ns(record.time_ns)).unwrap_or(i64::MAX);
-        block.push(time_ns, record.wire_len, record.data);
+        let kept = record.data.get(..self.snaplen);
+        if kept.is_some_and(|kept| kept.len() < record.data.len()) {
+            add(&cells.cut, 1);
+        }
+        block.push(time_ns, record.wire_len, kept.unwrap_or(record.data));
         if block.bytes().len() >= BLOCK_BYTES {
             self.hand_over(record.slot);
         }

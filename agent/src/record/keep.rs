@@ -172,7 +172,7 @@ fn loss_sample(sample: &Sample, run: i64) -> loss::Sample {
         seen: sample.kernel.seen,
         stored: sample.recorder.stored,
         bytes: sample.recorder.stored_bytes,
-        cut: sample.kernel.snapped,
+        cut: sample.cut(),
         ..loss::Counts::default()
     };
     for (reason, packets) in [
@@ -180,6 +180,7 @@ fn loss_sample(sample: &Sample, run: i64) -> loss::Sample {
         (Reason::DiskFull, sample.recorder.dropped_disk_full),
         (Reason::IoError, sample.recorder.dropped_write_error),
         (Reason::Filter, sample.recorder.filtered),
+        (Reason::Own, sample.recorder.own),
     ] {
         counts.drop_packets(reason, packets);
     }

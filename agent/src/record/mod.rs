@@ -5,13 +5,14 @@
 //! ```
 //!
 //! Invariant: of each interface, packets seen = stored + dropped by reason + left out on purpose
-//! (filter, `-c`); [`Sample::on_their_way`] is zero at the end.
+//! (filter, `-c`, the agent's own); [`Sample::on_their_way`] is zero at the end.
 
 mod attacher;
 mod counts;
 mod drain;
 mod house;
 mod keep;
+mod own;
 mod sample;
 mod stream;
 mod tuples;
@@ -22,6 +23,7 @@ pub use attacher::{Attacher, AttacherError, Change, Wanted, What};
 pub use counts::Counts;
 pub use drain::{FLUSH_INTERVAL, Keep};
 pub use keep::{StoreOptions, StoreOutput};
+pub use own::{Connection, Own};
 pub use sample::Sample;
 pub use stream::{Division, Stream};
 pub use worker::{InterfaceState, Link, Settings, Status, Telling, WorkerError, run};

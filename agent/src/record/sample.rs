@@ -23,11 +23,17 @@ impl Sample {
             + self.recorder.dropped_write_error
     }
 
+    /// Packets of which only the first bytes were kept.
+    #[must_use]
+    pub fn cut(&self) -> u64 {
+        self.kernel.snapped + self.recorder.cut
+    }
+
     /// Packets that are neither stored nor dropped nor left out on purpose: those on their way.
     /// Zero at the end; anything else is a defect.
     #[must_use]
     pub fn on_their_way(&self) -> i64 {
-        let left_out = self.recorder.filtered + self.recorder.beyond_count;
+        let left_out = self.recorder.filtered + self.recorder.own + self.recorder.beyond_count;
         let accounted = self.recorder.stored + self.dropped() + left_out;
         self.kernel.seen.cast_signed() - accounted.cast_signed()
     }

@@ -1,6 +1,6 @@
 //! The part that needs no privileges: from the rings to the output, with everything counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::attacher::Change;
 use super::counts::AllCells;
 use super::drain::{Drain, Keep};
+use super::own::Own;
 use super::sample::Sample;
 use super::tuples::TupleDrain;
 use super::write::{Event, Output, Work, WriteError, Writer};
@@ -31,6 +32,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 pub struct Settings {
     /// Decides which packets are kept, by captured bytes and wire length; `None`: all.
     pub keep: Option<Keep>,
+    /// Connections of the agent whose packets are left out.
+    pub own: Own,
     /// Packets after which it ends.
     pub count: Option<u64>,
     /// Time after which it ends.
@@ -114,7 +117,8 @@ pub fn run(
     settings: Settings,
     tell: &mut dyn FnMut(Telling<'_>),
 ) -> Result<Status, WorkerError> {
-    let mut worker = Worker::start(fds, output, settings.snaplen, settings.keep, settings.count)?;
+    let (duration, stop) = (settings.duration, Arc::clone(&settings.stop));
+    let mut worker = Worker::start(fds, output, settings)?;
     let started = Instant::now();
     let mut sampled = Instant::now();
     while let Some(changes) = link.changes(LOOK_INTERVAL) {
@@ -127,14 +131,16 @@ pub fn run(
             worker.sample()?;
             tell(Telling::Status(&worker.status));
         }
-        let over = settings
-            .duration
-            .is_some_and(|duration| started.elapsed() >= duration);
-        if over || complete || settings.stop.load(Relaxed) || worker.reached.load(Relaxed) {
+        let over = duration.is_some_and(|duration| started.elapsed() >= duration);
+        if over || complete || stop.load(Relaxed) || worker.reached.load(Relaxed) {
             break;
         }
     }
     link.detach();
+    // What came with the answer: an interface may have been attached to a moment ago.
+    let last = link.changes(Duration::ZERO).unwrap_or_default();
+    last.into_iter()
+        .for_each(|change| worker.change(change, tell));
     worker.finish(tell)
 }
 
@@ -180,10 +186,15 @@ impl Worker {
     fn start(
         fds: MapFds,
         output: Box<dyn Output>,
-        snaplen: u32,
-        keep: Option<Keep>,
-        count: Option<u64>,
+        settings: Settings,
     ) -> Result<Self, WorkerError> {
+        let Settings {
+            keep,
+            own,
+            count,
+            snaplen,
+            ..
+        } = settings;
         let cells = Arc::new(AllCells::default());
         let (detached, reached) = (Arc::default(), Arc::default());
         let (bytes_written, malformed) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
@@ -206,6 +217,8 @@ impl Worker {
                 rings: PacketRings::from_fds(fds.packets)?,
                 clock: Clock::new()?,
                 keep,
+                own,
+                snaplen,
                 count,
                 cells: Arc::clone(&cells),
                 work: work.clone(),
@@ -230,6 +243,8 @@ impl Worker {
             cells: Arc::clone(&cells),
             bytes_written: Arc::clone(&bytes_written),
             notes,
+            early: Vec::new(),
+            known: BTreeSet::new(),
         };
         Ok(Self {
             counters: Counters::from_fd(fds.counters)?,

@@ -1,5 +1,6 @@
 //! The thread that writes: blocks to an output, with everything that it could not write counted.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,6 +14,9 @@ use crate::store::RecordBlock;
 
 /// How often an output looks after its files when nothing comes.
 const TICK: Duration = Duration::from_millis(500);
+
+/// Blocks of an interface that can wait until the output is told of it: they come another way.
+const EARLY_BLOCKS: usize = 16;
 
 /// What the writer is given.
 pub(super) enum Work {
@@ -125,6 +129,10 @@ pub(super) struct Writer {
     pub(super) bytes_written: Arc<AtomicU64>,
     /// Lines for the user.
     pub(super) notes: std::sync::mpsc::Sender<Event>,
+    /// Blocks of interfaces that the output does not know yet.
+    pub(super) early: Vec<(u32, RecordBlock)>,
+    /// The slots that it knows.
+    pub(super) known: BTreeSet<u32>,
 }
 
 /// What the writer tells.
@@ -160,6 +168,9 @@ impl Writer {
                 let _ = self.notes.send(Event::Complete);
             }
         }
+        for (slot, block) in std::mem::take(&mut self.early) {
+            add(&self.cells.slot(slot).dropped_write_error, block.packets());
+        }
         let result = self.output.finish();
         self.bytes_written
             .store(self.output.bytes_written(), Relaxed);
@@ -168,28 +179,22 @@ impl Writer {
 
     fn handle(&mut self, work: Work, failing: &mut bool) {
         match work {
-            Work::Block { slot, mut block } => {
-                let result = self.output.append(slot, &block);
-                let (packets, cells) = (block.packets(), self.cells.slot(slot));
-                match &result {
-                    Ok(()) => {
-                        add(&cells.stored, packets);
-                        add(&cells.stored_bytes, block.bytes().len() as u64);
-                    }
-                    Err(error) => add(cell_of(cells, error), packets),
-                }
-                block.clear();
-                // Full: there are enough of them.
-                let _ = self.empty.try_send(block);
-                self.report(result, failing);
-            }
+            Work::Block { slot, block } if self.is_early(slot) => self.early.push((slot, block)),
+            Work::Block { slot, block } => self.append(slot, block, failing),
             Work::Interface {
                 slot,
                 name,
                 tag,
                 snaplen,
             } => match self.output.interface(slot, &name, &tag, snaplen) {
-                Ok(notes) => notes.into_iter().for_each(|note| self.note(note)),
+                Ok(notes) => {
+                    notes.into_iter().for_each(|note| self.note(note));
+                    self.known.insert(slot);
+                    let waiting = self.early.extract_if(.., |(of, _)| *of == slot);
+                    for (slot, block) in waiting.collect::<Vec<_>>() {
+                        self.append(slot, block, failing);
+                    }
+                }
                 Err(error) => {
                     let _ = self.notes.send(Event::Failed(error));
                 }
@@ -211,6 +216,27 @@ impl Writer {
             }
             Work::Note(note) => self.note(note),
         }
+    }
+
+    /// Whether a block has to wait for its interface, and there is room for that.
+    fn is_early(&self, slot: u32) -> bool {
+        !self.known.contains(&slot) && self.early.len() < EARLY_BLOCKS
+    }
+
+    fn append(&mut self, slot: u32, mut block: RecordBlock, failing: &mut bool) {
+        let result = self.output.append(slot, &block);
+        let (packets, cells) = (block.packets(), self.cells.slot(slot));
+        match &result {
+            Ok(()) => {
+                add(&cells.stored, packets);
+                add(&cells.stored_bytes, block.bytes().len() as u64);
+            }
+            Err(error) => add(cell_of(cells, error), packets),
+        }
+        block.clear();
+        // Full: there are enough of them.
+        let _ = self.empty.try_send(block);
+        self.report(result, failing);
     }
 
     /// Says the first failure of a row of them; the counters have the rest.

@@ -152,7 +152,10 @@ const ALLOWED_HERE: &[c_long] = &[
     libc::SYS_epoll_wait,
     libc::SYS_time,
 ];
-#[cfg(not(target_arch = "x86_64"))]
+/// What its library makes of rename.
+#[cfg(target_arch = "aarch64")]
+const ALLOWED_HERE: &[c_long] = &[libc::SYS_renameat];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const ALLOWED_HERE: &[c_long] = &[];
 
 /// Commands of `bpf()` by `enum bpf_cmd`: reading maps that others made. Loading, attaching,
@@ -227,6 +230,8 @@ fn by_argument() -> Result<Vec<(i64, Vec<SeccompRule>)>, BackendError> {
         (libc::SYS_socketpair, any(0, &unix)?),
         (libc::SYS_tgkill, any(0, &own)?),
         (libc::SYS_prctl, any(0, &names)?),
+        // A thread's own priority.
+        (libc::SYS_setpriority, own_priority()?),
         (libc::SYS_ioctl, any(1, IOCTLS)?),
         (libc::SYS_bpf, any(0, BPF_COMMANDS)?),
         (
@@ -234,6 +239,12 @@ fn by_argument() -> Result<Vec<(i64, Vec<SeccompRule>)>, BackendError> {
             vec![SeccompRule::new(vec![read_only])?],
         ),
     ])
+}
+
+/// `setpriority(PRIO_PROCESS, 0, ...)`: of the calling thread.
+fn own_priority() -> Result<Vec<SeccompRule>, BackendError> {
+    let zero = |argument| SeccompCondition::new(argument, Dword, SeccompCmpOp::Eq, 0);
+    Ok(vec![SeccompRule::new(vec![zero(0)?, zero(1)?])?])
 }
 
 fn architecture() -> Result<TargetArch, BackendError> {

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
+use std::path::Path;
 use std::ptr;
 
 /// A user and the groups that the system's databases say.
@@ -84,6 +85,14 @@ impl User {
             gid: entry.pw_gid,
             groups: groups(&text, entry.pw_gid),
         })
+    }
+
+    /// Makes a file or folder this user's.
+    ///
+    /// # Errors
+    /// If the process may not.
+    pub fn own(&self, path: &Path) -> io::Result<()> {
+        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
     }
 
     /// Takes groups, group and user, in the order that leaves no way back.

@@ -33,6 +33,8 @@ pub enum Message {
     Note(String),
     /// Parent: it was told to stop.
     Stop,
+    /// Parent: it was asked for statistics.
+    Statistics,
     /// Worker: no more packets, please.
     Detach,
     /// Parent: no more packets come, the answer to [`Message::Detach`].
@@ -58,6 +60,7 @@ impl fmt::Display for Message {
             Self::Gone { slot, name } => write!(f, "gone {slot} {name}"),
             Self::Note(text) => write!(f, "note {text}"),
             Self::Stop => f.write_str("stop"),
+            Self::Statistics => f.write_str("statistics"),
             Self::Detach => f.write_str("detach"),
             Self::Detached => f.write_str("detached"),
             Self::Done => f.write_str("done"),
@@ -95,6 +98,7 @@ fn parse(text: &str) -> Option<Message> {
         "note" => Some(Message::Note(rest.to_owned())),
         _ => [
             Message::Stop,
+            Message::Statistics,
             Message::Detach,
             Message::Detached,
             Message::Done,
@@ -136,6 +140,7 @@ mod tests {
             (any::<u32>(), name).prop_map(|(slot, name)| Message::Gone { slot, name }),
             "(?s).*".prop_map(Message::Note),
             Just(Message::Stop),
+            Just(Message::Statistics),
             Just(Message::Detach),
             Just(Message::Detached),
             Just(Message::Done),

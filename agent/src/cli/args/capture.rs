@@ -80,8 +80,16 @@ pub(in crate::cli) struct CaptureArgs {
     pub(in crate::cli) tuple_ring: u64,
 
     /// Run the part that reads packets and writes files as this user
+    ///
+    /// Who may attach to interfaces runs in a process of its own, which reads no packet; the other
+    /// one has no capabilities in any case. What it writes to must be the user's: an existing
+    /// store, or a folder for -C and -G, has to belong to the user; one that is made here does.
     #[arg(short = 'Z', long = "user", value_name = "USER")]
     pub(in crate::cli) user: Option<String>,
+
+    /// Keep the packets of the ssh session that shows the capture, too
+    #[arg(long)]
+    pub(in crate::cli) own: bool,
 
     /// List the interfaces and end
     #[arg(short = 'D', long = "list-interfaces")]

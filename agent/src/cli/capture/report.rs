@@ -102,11 +102,12 @@ fn statistics(status: &Status) -> String {
             (recorder.dropped_disk_full, "dropped: the disk was full"),
             (recorder.dropped_write_error, "dropped: writing failed"),
             (recorder.filtered, "left out by the capture filter"),
+            (recorder.own, "left out: the agent's own connections"),
             (
                 recorder.beyond_count,
                 "came after the last one that was asked for",
             ),
-            (kernel.snapped, "cut to the snap length"),
+            (state.sample.cut(), "cut to the snap length"),
             (
                 kernel.tuple_dropped,
                 "without a tuple: the tuple ring was full",

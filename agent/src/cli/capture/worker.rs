@@ -1,0 +1,342 @@
+//! The part without privileges: reads the rings, writes the files, says what there is to say.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use super::super::args::CaptureArgs;
+use super::super::error::Error;
+use super::report::Reporter;
+use super::{Signals, filter, session, snaplen, user};
+use crate::capture::MapFds;
+use crate::capture::guard::{self, Confinement, GuardNote, Sandbox, User};
+use crate::capture::split::{Message, Received, WorkerEnd};
+use crate::record::{
+    self, Change, Division, Keep, Link, Output, Own, Settings, StoreOptions, StoreOutput, Stream,
+    Telling, WriteError,
+};
+use crate::store::Retention;
+
+/// Names of the descriptors that come from the parent.
+pub(super) const TUPLES: &str = "tuples";
+pub(super) const PACKETS: &str = "packets";
+pub(super) const COUNTERS: &str = "counters";
+
+/// How long the parent may take to detach.
+const DETACH_TIME: Duration = Duration::from_secs(10);
+
+/// How long the kernel may take to detach what a parent held that is gone.
+const KERNEL_TIME: Duration = Duration::from_millis(100);
+
+/// Refuses what the worker could not do, while nothing is done yet.
+pub(super) fn check(args: &CaptureArgs) -> Result<(), Error> {
+    if args.write.is_some() || args.store.is_some() {
+        return Ok(());
+    }
+    Err(Error::Usage {
+        message: "nowhere to write to".to_owned(),
+        hint: "name a store or a file: --store DIR or -w FILE".to_owned(),
+    })
+}
+
+/// Gives up all privileges, and records until it is told to stop; the exit code.
+pub(super) fn run(args: &CaptureArgs, mut end: WorkerEnd) -> Result<u8, Error> {
+    let signals = Signals::register()?;
+    let keep = filter(args)?
+        .map(|filter| -> Keep { Box::new(move |data, wire_len| filter.accepts(data, wire_len)) });
+    let user = user(args)?;
+    let own = session::own(args);
+    let fds = map_fds(&mut end)?;
+    let target = Target::prepare(args, user.as_ref())?;
+    let notes = guard::enter(&Confinement {
+        user: user.as_ref(),
+        sandbox: target.sandbox(),
+    })?;
+    let output = target.open(args)?;
+    let mut reporter = Reporter::new(args.quiet, &signals.report);
+    // Of the others, an older Landlock still guards files, and an empty permitted set needs no
+    // empty bounding set.
+    if notes.contains(&GuardNote::NoLandlock) {
+        reporter.note(&GuardNote::NoLandlock.to_string());
+    }
+    if let Some(connection) = &own
+        && let Some(there) = connection.there
+    {
+        reporter.note(&format!(
+            "the packets of this ssh session ({there} and {}) are left out, because showing them \
+             makes more of them; --own keeps them",
+            connection.here
+        ));
+    }
+    let settings = Settings {
+        keep,
+        own: Own::new(own.as_slice()),
+        count: args.count,
+        duration: args.duration,
+        snaplen: snaplen(args),
+        stop: Arc::clone(&signals.stop),
+    };
+    let mut link = Piped {
+        end,
+        pending: Vec::new(),
+        gone: false,
+        stop: signals.stop,
+        report: signals.report,
+    };
+    let status = record::run(
+        &mut link,
+        fds,
+        output,
+        settings,
+        &mut |telling| match telling {
+            Telling::Note(note) => reporter.note(note),
+            Telling::Status(status) => reporter.status(status),
+        },
+    )?;
+    reporter.finish(&status);
+    if link.gone {
+        return Err(Error::Capture {
+            message: "the privileged process is gone; capture is over, and all that it had \
+                      captured is written"
+                .to_owned(),
+            hint: None,
+        });
+    }
+    link.end.send(&Message::Done)?;
+    Ok(0)
+}
+
+fn map_fds(end: &mut WorkerEnd) -> Result<MapFds, Error> {
+    Ok(MapFds {
+        tuples: end.take_all(TUPLES),
+        packets: end.take_all(PACKETS),
+        counters: end.take(COUNTERS).ok_or_else(|| Error::Capture {
+            message: "the privileged process passed no counters".to_owned(),
+            hint: None,
+        })?,
+    })
+}
+
+/// The way to the parent.
+struct Piped {
+    end: WorkerEnd,
+    /// What came while something else was waited for.
+    pending: Vec<Change>,
+    /// The parent is no more.
+    gone: bool,
+    stop: Arc<AtomicBool>,
+    report: Arc<AtomicBool>,
+}
+
+impl Piped {
+    /// Takes one message; `None` where none came. Whether it is the answer to a detach.
+    fn take(&mut self, timeout: Duration) -> Option<bool> {
+        let change = match self.end.receive(timeout) {
+            Ok(Received::Nothing) => return None,
+            Ok(Received::Closed) => {
+                self.gone = true;
+                return None;
+            }
+            Ok(Received::Message(message)) => match message {
+                Message::Interface {
+                    slot,
+                    mode,
+                    name,
+                    tag,
+                } => Change::Attached {
+                    slot,
+                    name,
+                    tag,
+                    mode,
+                },
+                Message::Gone { slot, name } => Change::Gone { slot, name },
+                Message::Note(note) => Change::Note(note),
+                Message::Stop => {
+                    self.stop.store(true, Relaxed);
+                    return Some(false);
+                }
+                Message::Statistics => {
+                    self.report.store(true, Relaxed);
+                    return Some(false);
+                }
+                Message::Detached => return Some(true),
+                // The worker's own.
+                Message::Detach | Message::Done => return Some(false),
+            },
+            Err(error) => {
+                // Nothing that it says can be relied on any more.
+                self.gone = true;
+                Change::Note(error.to_string())
+            }
+        };
+        self.pending.push(change);
+        Some(false)
+    }
+}
+
+impl Link for Piped {
+    fn changes(&mut self, timeout: Duration) -> Option<Vec<Change>> {
+        let mut wait = timeout;
+        while !self.gone && self.take(wait).is_some() {
+            wait = Duration::ZERO;
+        }
+        let changes = std::mem::take(&mut self.pending);
+        (!self.gone || !changes.is_empty()).then_some(changes)
+    }
+
+    fn detach(&mut self) {
+        let asked = Instant::now();
+        self.gone |= self.end.send(&Message::Detach).is_err();
+        while !self.gone {
+            if self.take(DETACH_TIME.saturating_sub(asked.elapsed())) == Some(true) {
+                return;
+            }
+            if asked.elapsed() >= DETACH_TIME {
+                self.pending.push(Change::Note(
+                    "the privileged process does not answer: packets may still have come after \
+                     the last that was read"
+                        .to_owned(),
+                ));
+                return;
+            }
+        }
+        std::thread::sleep(KERNEL_TIME);
+    }
+}
+
+/// Where packets go, on both sides of the end of privileges.
+enum Target<'a> {
+    /// One file or standard output, which is open already: no folder needs to be writable.
+    Opened(Box<dyn Output>),
+    /// Several files, which are made and removed as time goes by.
+    Files { folder: PathBuf, path: &'a Path },
+    /// A store.
+    Store(&'a Path),
+}
+
+impl<'a> Target<'a> {
+    fn prepare(args: &'a CaptureArgs, user: Option<&User>) -> Result<Self, Error> {
+        check(args)?;
+        if let Some(store) = &args.store {
+            make_store(store, user)?;
+            return Ok(Self::Store(store));
+        }
+        let path = args.write.as_deref().unwrap_or(Path::new("-"));
+        if path != Path::new("-") && (args.file_size.is_some() || args.file_time.is_some()) {
+            let folder = folder_of(path, args.file_time.is_some());
+            return Ok(Self::Files { folder, path });
+        }
+        let stream = Stream::create(path, division(args), snaplen(args))?;
+        if let Some(user) = user.filter(|_| path.is_file()) {
+            user.own(path).map_err(|error| cannot_own(path, &error))?;
+        }
+        Ok(Self::Opened(Box::new(stream)))
+    }
+
+    fn sandbox(&self) -> Sandbox {
+        Sandbox {
+            readable: Vec::new(),
+            writable: self.folder().map(Path::to_owned).into_iter().collect(),
+        }
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Opened(_) => None,
+            Self::Files { folder, .. } => Some(folder),
+            Self::Store(store) => Some(store),
+        }
+    }
+
+    fn open(self, args: &CaptureArgs) -> Result<Box<dyn Output>, Error> {
+        if let Some(folder) = self.folder() {
+            check_writable(folder)?;
+        }
+        Ok(match self {
+            Self::Opened(output) => output,
+            Self::Files { path, .. } => {
+                Box::new(Stream::create(path, division(args), snaplen(args))?)
+            }
+            Self::Store(store) => Box::new(StoreOutput::open(store, store_options(args))?),
+        })
+    }
+}
+
+/// A store that is made here belongs to the user who writes to it.
+fn make_store(store: &Path, user: Option<&User>) -> Result<(), Error> {
+    if store.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(store).map_err(|source| WriteError::File {
+        action: "create the store",
+        path: store.display().to_string(),
+        source,
+    })?;
+    user.map_or(Ok(()), |user| user.own(store))
+        .map_err(|error| cannot_own(store, &error))
+}
+
+fn cannot_own(path: &Path, error: &std::io::Error) -> Error {
+    Error::Capture {
+        message: format!("cannot give {} to the user of -Z: {error}", path.display()),
+        hint: None,
+    }
+}
+
+/// Root without capabilities is bound by permissions as everybody is.
+fn check_writable(folder: &Path) -> Result<(), Error> {
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(folder, access).map_err(|error| Error::Capture {
+        message: format!(
+            "cannot make files in {}: {error}; the process that writes has no privileges",
+            folder.display()
+        ),
+        hint: Some("run it as the folder's owner: -Z USER".to_owned()),
+    })
+}
+
+/// The folder of a file; of a pattern of names, the one that all of them are below.
+fn folder_of(path: &Path, is_pattern: bool) -> PathBuf {
+    let varies = |folder: &Path| is_pattern && folder.to_string_lossy().contains('%');
+    let fixed = path.ancestors().skip(1).find(|folder| !varies(folder));
+    match fixed {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn division(args: &CaptureArgs) -> Division {
+    Division {
+        bytes: args.file_size,
+        time: args.file_time,
+        count: args.file_count,
+    }
+}
+
+fn store_options(args: &CaptureArgs) -> StoreOptions {
+    StoreOptions {
+        file_bytes: args.file_size,
+        file_time: args.file_time,
+        retention: Retention {
+            max_age: args.keep_age,
+            max_size: args.keep_size,
+            min_free: args.keep_free,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_files_does_not_vary() {
+        let of = |path: &str, pattern| folder_of(Path::new(path), pattern);
+        assert_eq!(of("/data/x.pcap", false), Path::new("/data"));
+        assert_eq!(of("x.pcap", false), Path::new("."));
+        assert_eq!(of("/data/%Y/%H.pcap", true), Path::new("/data"));
+        assert_eq!(of("%Y/%H.pcap", true), Path::new("."));
+        assert_eq!(of("/data/100%/x.pcap", false), Path::new("/data/100%"));
+    }
+}
