@@ -13,8 +13,8 @@ use crate::capture::MapFds;
 use crate::capture::guard::{self, Confinement, GuardNote, Sandbox, User};
 use crate::capture::split::{Message, Received, WorkerEnd};
 use crate::record::{
-    self, Change, Division, Keep, Link, Output, Own, Settings, StoreOptions, StoreOutput, Stream,
-    Telling, WriteError,
+    self, Change, Connection, Division, Keep, Link, Output, Own, Settings, StoreOptions,
+    StoreOutput, Stream, Telling, WriteError,
 };
 use crate::store::Retention;
 
@@ -55,20 +55,7 @@ pub(super) fn run(args: &CaptureArgs, mut end: WorkerEnd) -> Result<u8, Error> {
     })?;
     let output = target.open(args)?;
     let mut reporter = Reporter::new(args.quiet, &signals.report);
-    // Of the others, an older Landlock still guards files, and an empty permitted set needs no
-    // empty bounding set.
-    if notes.contains(&GuardNote::NoLandlock) {
-        reporter.note(&GuardNote::NoLandlock.to_string());
-    }
-    if let Some(connection) = &own
-        && let Some(there) = connection.there
-    {
-        reporter.note(&format!(
-            "the packets of this ssh session ({there} and {}) are left out, because showing them \
-             makes more of them; --own keeps them",
-            connection.here
-        ));
-    }
+    say_first(&mut reporter, &notes, own);
     let settings = Settings {
         keep,
         own: Own::new(own.as_slice()),
@@ -96,15 +83,37 @@ pub(super) fn run(args: &CaptureArgs, mut end: WorkerEnd) -> Result<u8, Error> {
     )?;
     reporter.finish(&status);
     if link.gone {
-        return Err(Error::Capture {
-            message: "the privileged process is gone; capture is over, and all that it had \
-                      captured is written"
-                .to_owned(),
-            hint: None,
-        });
+        return Err(parent_gone());
     }
     link.end.send(&Message::Done)?;
     Ok(0)
+}
+
+fn say_first(reporter: &mut Reporter, notes: &[GuardNote], own: Option<Connection>) {
+    // Of the others, an older Landlock still guards files, and an empty permitted set needs no
+    // empty bounding set.
+    if notes.contains(&GuardNote::NoLandlock) {
+        reporter.note(&GuardNote::NoLandlock.to_string());
+    }
+    if let Some(Connection {
+        here,
+        there: Some(there),
+    }) = own
+    {
+        reporter.note(&format!(
+            "the packets of this ssh session ({there} and {here}) are left out, because showing \
+             them makes more of them; --own keeps them"
+        ));
+    }
+}
+
+fn parent_gone() -> Error {
+    Error::Capture {
+        message: "the privileged process is gone; capture is over, and all that it had captured \
+                  is written"
+            .to_owned(),
+        hint: None,
+    }
 }
 
 fn map_fds(end: &mut WorkerEnd) -> Result<MapFds, Error> {
