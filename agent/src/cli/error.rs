@@ -54,6 +54,9 @@ pub(super) enum Error {
     /// The store cannot be used.
     #[error("error: {0}")]
     Store(#[from] crate::store::Error),
+    /// What was to be done with the store failed; the text says what and why.
+    #[error("error: {0}")]
+    StoreWork(String),
     /// Packets cannot be captured.
     #[cfg(feature = "capture")]
     #[error("error: {message}")]

@@ -20,6 +20,7 @@ mod query;
 mod query_text;
 #[cfg(feature = "engine")]
 mod reference;
+mod store;
 #[cfg(feature = "engine")]
 mod terminal;
 
@@ -67,6 +68,8 @@ fn run(command: &Command) -> Result<u8, Error> {
             drop(out);
             return capture::run(args);
         }
+        Command::Store(args) => return store::run(&args.command, &mut out),
+        Command::Import(args) => return store::import(args, &mut out),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "flowsift", &mut out);
         }

@@ -7,6 +7,8 @@
 //! STORE/WELL/IFACE/active-000043.pcap                                     being written
 //! ```
 //!
+//! `docs/store.md` says for users what is where and what can be lost.
+//!
 //! Invariants: capture files are the truth, everything else can be made again from them; a
 //! closed capture file never changes; a source has one writer at a time (a lock says so); its
 //! sequence numbers grow for ever, and order by them is the order of writing, whatever the times

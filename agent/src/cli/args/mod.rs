@@ -4,6 +4,8 @@
 mod capture;
 #[cfg(feature = "engine")]
 mod query;
+mod store;
+#[cfg(any(feature = "engine", feature = "capture"))]
 mod units;
 
 use clap::{Parser, Subcommand};
@@ -13,6 +15,7 @@ use clap_complete::Shell;
 pub(super) use capture::*;
 #[cfg(feature = "engine")]
 pub(super) use query::*;
+pub(super) use store::*;
 
 /// Finds in stored packets what nobody knew to look for: capture files in, answers out.
 ///
@@ -43,6 +46,10 @@ pub(super) enum Command {
     /// Capture packets from interfaces into a store, or as one pcap stream
     #[cfg(feature = "capture")]
     Capture(Box<CaptureArgs>),
+    /// Look after a store: list, check, prune, reindex, export
+    Store(StoreArgs),
+    /// Import capture files into a store
+    Import(ImportArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

@@ -17,6 +17,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Bytes from `64MiB`, `64M`, `100MB`, `1GiB` or a plain number.
+#[cfg(any(feature = "engine", feature = "capture"))]
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
@@ -53,7 +54,7 @@ pub(super) fn parse_memory(text: &str) -> Result<usize, String> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "engine", feature = "capture")))]
 mod tests {
     use super::*;
 

@@ -1,0 +1,115 @@
+//! `flowsift import`, `flowsift store` and queries over what they made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{capture, run};
+
+const CAPTURE: &str = "bittorrent/small_torrent_mse.pcap";
+const QUERY: &str = "tag=pcap packet ipv4.SrcIP tcp.DstPort | stats count by SrcIP DstPort \
+                     | sort by count desc SrcIP asc DstPort asc | table SrcIP DstPort count";
+
+/// Files below a folder that end so.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.to_str().unwrap().ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// A store with one capture, and its path as text.
+fn imported() -> (tempfile::TempDir, String) {
+    let store = tempfile::tempdir().unwrap();
+    let path = store.path().to_str().unwrap().to_owned();
+    let output = run(&["import", "--store", &path, &capture(CAPTURE)]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    (store, path)
+}
+
+fn packets(file: &str) -> Vec<u8> {
+    let query = "tag=pcap packet frame.Len | sort by time asc | hex";
+    run(&["query", "-r", file, "--format", "tsv", query]).stdout
+}
+
+#[test]
+fn what_is_imported_is_listed_checked_and_exported() {
+    let (_folder, store) = imported();
+    let listed = run(&["store", "ls", "--store", &store]);
+    let rows = listed.rows();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0][..4], ["pcap", "import", "pcap", "1"]);
+    assert_eq!(rows[0][6], "0");
+    let checked = run(&["store", "check", "--store", &store]);
+    assert_eq!(checked.code, Some(0), "{}", checked.text());
+    let expected = format!("{} packets in 1 files, 1 sidecars compared", rows[0][5]);
+    assert!(checked.text().contains(&expected), "{}", checked.text());
+    let out = format!("{store}/../exported-{}.pcap", std::process::id());
+    let exported = run(&["store", "export", "--store", &store, "-w", &out]);
+    assert_eq!(exported.code, Some(0), "{}", exported.stderr);
+    assert_eq!(packets(&out), packets(&capture(CAPTURE)));
+    fs::remove_file(out).unwrap();
+}
+
+#[test]
+fn a_query_over_the_store_is_the_query_over_the_file() {
+    let (_folder, store) = imported();
+    let format = ["--format", "tsv", "--from", "2000-01-01", QUERY];
+    let from_file = run(&[&["query", "-r", &capture(CAPTURE)], &format[..]].concat());
+    let query = || run(&[&["query", "--store", &store], &format[..]].concat());
+    assert!(from_file.rows().len() > 10);
+    assert_eq!(query().text(), from_file.text());
+    for sidecar in files(Path::new(&store), ".parquet") {
+        fs::write(&sidecar, "damaged").unwrap();
+        assert_eq!(query().text(), from_file.text());
+        fs::remove_file(&sidecar).unwrap();
+        assert_eq!(query().text(), from_file.text());
+    }
+}
+
+#[test]
+fn damage_is_found_and_sidecars_are_made_again() {
+    let (_folder, store) = imported();
+    let sidecar = files(Path::new(&store), ".parquet").remove(0);
+    fs::write(&sidecar, "damaged").unwrap();
+    let check = || run(&["store", "check", "--store", &store]);
+    let damaged = check();
+    assert_eq!(damaged.code, Some(3));
+    assert!(
+        damaged.text().contains("is damaged: it is too short"),
+        "{}",
+        damaged.text()
+    );
+    let again = run(&["store", "reindex", "--store", &store]);
+    assert!(
+        again.text().starts_with("1 sidecars made of "),
+        "{}",
+        again.text()
+    );
+    assert_eq!(check().code, Some(0));
+}
+
+#[test]
+fn retention_removes_what_the_well_says() {
+    let (folder, store) = imported();
+    let prune = || run(&["store", "prune", "--store", &store]);
+    assert_eq!(prune().text(), "");
+    let well = folder.path().join("pcap/well.toml");
+    fs::write(&well, "[retention]\nmax_size = '1kB'\n").unwrap();
+    let pruned = prune();
+    assert!(pruned.text().contains("the well had more than max_size"));
+    assert_eq!(files(folder.path(), ".pcap"), Vec::<PathBuf>::new());
+    fs::write(&well, "[retention]\nmax_days = 3\n").unwrap();
+    let wrong = prune();
+    assert_eq!(wrong.code, Some(1));
+    assert!(
+        wrong.stderr.contains("unknown field `max_days`"),
+        "{}",
+        wrong.stderr
+    );
+}
