@@ -10,6 +10,7 @@
 //! metadata, its length, "PAR1"
 //! ```
 
+mod footer;
 mod read;
 mod schema;
 mod write;

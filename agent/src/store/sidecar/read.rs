@@ -14,18 +14,20 @@ use parquet::{
     data_type::{DataType, FixedLenByteArrayType, Int32Type, Int64Type},
     errors::{ParquetError, Result as ParquetResult},
     file::{
-        metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData},
+        metadata::{ParquetMetaData, RowGroupMetaData},
         reader::{ChunkReader, Length},
         serialized_reader::SerializedPageReader,
         statistics::Statistics,
     },
 };
 
-use super::{CHECK, Column, Error, MARK, TAIL, VERSION, key, write::ranges};
-use crate::{
-    frame::LinkType,
-    store::{catalog::closed_name, state::crc},
+use super::{
+    Column, Error,
+    footer::{Facts, footer},
+    key,
+    write::ranges,
 };
+use crate::{frame::LinkType, store::state::crc};
 
 /// What the values of a column of a row group lie between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -350,102 +352,6 @@ fn spread<T, V: Copy + Default>(
     Values {
         values: known.iter().map(value).collect(),
         known,
-    }
-}
-
-/// Reads and proves the metadata at the end of a file.
-fn footer(file: &File, length: u64) -> Result<ParquetMetaData, String> {
-    let short = || "it is too short".to_owned();
-    let failed = |e: std::io::Error| e.to_string();
-    let mut tail = [0; TAIL];
-    let tail_at = length.checked_sub(TAIL as u64).ok_or_else(short)?;
-    file.read_exact_at(&mut tail, tail_at).map_err(failed)?;
-    let [a, b, c, d, magic @ ..] = tail;
-    if magic != *b"PAR1" {
-        return Err("it does not end as a Parquet file does".to_owned());
-    }
-    let metadata = u64::from(u32::from_le_bytes([a, b, c, d]));
-    let with_check = metadata + CHECK as u64;
-    let start = tail_at.checked_sub(with_check).ok_or_else(short)?;
-    let mut bytes = vec![0; usize::try_from(with_check).map_err(|e| e.to_string())?];
-    file.read_exact_at(&mut bytes, start).map_err(failed)?;
-    let (check, metadata) = bytes.split_at_checked(CHECK).ok_or_else(short)?;
-    if check != [MARK, crc(metadata).to_le_bytes()].concat() {
-        return Err("the check sum of its metadata is wrong".to_owned());
-    }
-    ParquetMetaDataReader::decode_metadata(metadata).map_err(|e| e.to_string())
-}
-
-/// The key/value metadata.
-struct Facts<'a> {
-    all: Vec<(&'a str, &'a str)>,
-}
-
-impl<'a> Facts<'a> {
-    fn read(metadata: &'a ParquetMetaData) -> Self {
-        let pairs = metadata.file_metadata().key_value_metadata();
-        let pair = |kv: &'a parquet::file::metadata::KeyValue| {
-            Some((kv.key.as_str(), kv.value.as_deref()?))
-        };
-        Self {
-            all: pairs.into_iter().flatten().filter_map(pair).collect(),
-        }
-    }
-
-    fn text(&self, key: &str) -> Option<&'a str> {
-        self.all.iter().find(|(k, _)| *k == key).map(|(_, v)| *v)
-    }
-
-    fn number<N: std::str::FromStr>(&self, key: &str) -> Option<N> {
-        self.text(key)?.parse().ok()
-    }
-
-    /// Whether it is of this version and of this capture file.
-    fn check(&self, path: &Path, capture_bytes: u64) -> Result<(), Error> {
-        let stale = |reason: String| Error::Stale {
-            path: path.to_path_buf(),
-            reason,
-        };
-        let version = self.number(key::VERSION);
-        if version != Some(VERSION) {
-            let found = self.text(key::VERSION).unwrap_or("none");
-            return Err(stale(format!("its version is {found}, not {VERSION}")));
-        }
-        let bytes: Option<u64> = self.number(key::CAPTURE_BYTES);
-        if bytes != Some(capture_bytes) {
-            return Err(stale(format!(
-                "it is of a capture file of {} bytes, which has {capture_bytes}",
-                bytes.unwrap_or_default()
-            )));
-        }
-        let sequence = closed_name(path).map(|name| name.sequence);
-        match sequence.is_some() && self.number(key::SEQUENCE) == sequence {
-            true => Ok(()),
-            false => Err(stale("it is of another capture file".to_owned())),
-        }
-    }
-
-    /// The check sums, by row group and column.
-    fn checks(&self, metadata: &ParquetMetaData) -> Result<Vec<Vec<Vec<u32>>>, String> {
-        let text = self.text(key::CHECKS).unwrap_or_default();
-        let mut sums = text.split(',').map(|sum| u32::from_str_radix(sum, 16));
-        let mut of = |places: usize| -> Result<Vec<u32>, String> {
-            let missing = || "check sums are missing".to_owned();
-            (0..places)
-                .map(|_| sums.next().and_then(Result::ok).ok_or_else(missing))
-                .collect()
-        };
-        let groups = metadata.row_groups().iter();
-        groups
-            .map(|group| match group.num_columns() == Column::ALL.len() {
-                true => group
-                    .columns()
-                    .iter()
-                    .map(|c| of(ranges(c).len()))
-                    .collect(),
-                false => Err("it has other columns".to_owned()),
-            })
-            .collect()
     }
 }
 
