@@ -73,7 +73,7 @@ pub struct Counts {
     pub seen: u64,
     /// Packets in the capture files.
     pub stored: u64,
-    /// Captured bytes of them.
+    /// Bytes of their records, record headers included.
     pub bytes: u64,
     /// Stored packets of which bytes were left out (snap length).
     pub cut: u64,
