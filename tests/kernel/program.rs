@@ -6,7 +6,10 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::namespace::{Sender, has_xdp, inside, interface, veth, wait_until};
+use flowsift::store::loss::Reason;
+use flowsift::store::missed;
+
+use crate::namespace::{Sender, has_xdp, inside, interface, ip, veth, wait_until};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_flowsift");
 
@@ -169,6 +172,10 @@ fn least(user: &str) {
         "{said}"
     );
     assert_eq!(stored(&store), 100);
+    let (samples, damaged) = missed::samples(&store.join("pcap/fs0")).unwrap();
+    let last = samples.last().unwrap().counts;
+    assert_eq!((last.seen, last.stored, damaged), (200, 100, 0));
+    assert_eq!(last.dropped(Reason::Filter), 100);
     let (captures, sidecars) = (count_files(&store, "pcap"), count_files(&store, "parquet"));
     assert!(captures > 1 && captures == sidecars, "{captures}, {said}");
     assert!(!has_xdp("fs0"));
@@ -217,6 +224,40 @@ fn the_end_of_either_process_is_an_orderly_one() {
         "{said}"
     );
     assert!(!has_xdp("fs0"));
+}
+
+#[test]
+fn an_interface_that_comes_back_is_captured_again() {
+    if !inside() {
+        return;
+    }
+    let mut sender = sender();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.pcap");
+    let options = format!("-i fs0 -i late* -w {}", file.display());
+    // There must be one to begin with.
+    veth("late0", "late1", 1500);
+    let (child, _) = start(&mut capture(&options));
+    sender.send(&datagram(1)).unwrap();
+    ip("link delete fs0");
+    for (near, far) in [("fs0", "fs1"), ("late2", "late3")] {
+        veth(near, far, 1500);
+        wait_until(|| has_xdp(near));
+        sender = Sender::new(&interface(far));
+        sender.send(&datagram(2)).unwrap();
+    }
+    signal(child.id(), libc::SIGINT);
+    let said = said(&child.wait_with_output().unwrap(), 0);
+    let gone = said.find("note: fs0: gone; capture goes on when it is back\n");
+    let back = said.find("note: fs0: back\n");
+    assert!(gone.is_some() && gone < back, "{said}");
+    for expected in [
+        "fs0: 2 packets seen, 2 stored",
+        "late2: 1 packets seen, 1 stored",
+    ] {
+        assert!(said.contains(expected), "{said}");
+    }
+    assert_eq!(stored(&file), 3);
 }
 
 #[test]

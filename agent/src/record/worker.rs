@@ -279,19 +279,17 @@ impl Worker {
                 };
                 // A writer that is gone says so itself, at the end.
                 let _ = self.work.send(work);
-                let state = self
-                    .status
-                    .interfaces
-                    .entry(slot)
-                    .or_insert_with(|| InterfaceState {
-                        name,
-                        tag,
-                        mode: None,
-                        sample: Sample::default(),
-                    });
-                if state.mode.is_none() && state.sample.time_ns != 0 {
-                    tell(Telling::Note(&format!("{}: back", state.name)));
+                let gone = |state: &InterfaceState| state.mode.is_none();
+                if self.status.interfaces.get(&slot).is_some_and(gone) {
+                    tell(Telling::Note(&format!("{name}: back")));
                 }
+                let state = self.status.interfaces.entry(slot);
+                let state = state.or_insert_with(|| InterfaceState {
+                    name,
+                    tag,
+                    mode: None,
+                    sample: Sample::default(),
+                });
                 state.mode = Some(mode);
             }
             Change::Gone { slot, name } => {

@@ -268,3 +268,119 @@ fn cell_of<'a>(cells: &'a Cells, error: &WriteError) -> &'a AtomicU64 {
         &cells.dropped_write_error
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use super::*;
+
+    /// Packets by the slots under which they came, or an error before the slot was told of.
+    struct Told {
+        slots: BTreeSet<u32>,
+        packets: Arc<Mutex<Vec<u32>>>,
+    }
+
+    impl Output for Told {
+        fn interface(
+            &mut self,
+            slot: u32,
+            _: &str,
+            _: &str,
+            _: u32,
+        ) -> Result<Vec<String>, WriteError> {
+            self.slots.insert(slot);
+            Ok(Vec::new())
+        }
+
+        fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError> {
+            if !self.slots.contains(&slot) {
+                return Err(WriteError::NoSource { slot });
+            }
+            let packets = std::iter::repeat_n(slot, block.packets() as usize);
+            self.packets.lock().unwrap().extend(packets);
+            Ok(())
+        }
+
+        fn sample(&mut self, _: u32, _: &Sample) -> Result<(), WriteError> {
+            Ok(())
+        }
+
+        fn tick(&mut self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn finish(&mut self) -> Result<(), WriteError> {
+            Ok(())
+        }
+
+        fn bytes_written(&self) -> u64 {
+            0
+        }
+    }
+
+    fn block(slot: u32) -> Work {
+        let mut block = RecordBlock::with_capacity(64);
+        block.push(0, 4, &[1, 2, 3, 4]);
+        Work::Block { slot, block }
+    }
+
+    fn interface(slot: u32) -> Work {
+        Work::Interface {
+            slot,
+            name: "lan0".to_owned(),
+            tag: "pcap".to_owned(),
+            snaplen: 65_535,
+        }
+    }
+
+    /// Writes what is given; the slots of what was written, and the counters.
+    fn write(todo: impl IntoIterator<Item = Work>) -> (Vec<u32>, Arc<AllCells>) {
+        let packets = Arc::default();
+        let (empty, _emptied) = mpsc::sync_channel(1);
+        let (notes, _told) = mpsc::channel();
+        let (queue, given) = mpsc::sync_channel(1_000);
+        let cells = Arc::<AllCells>::default();
+        let writer = Writer {
+            output: Box::new(Told {
+                slots: BTreeSet::new(),
+                packets: Arc::clone(&packets),
+            }),
+            work: given,
+            empty,
+            cells: Arc::clone(&cells),
+            bytes_written: Arc::default(),
+            notes,
+            early: Vec::new(),
+            known: BTreeSet::new(),
+        };
+        todo.into_iter().for_each(|work| queue.send(work).unwrap());
+        drop(queue);
+        writer.run().unwrap();
+        let written = packets.lock().unwrap().clone();
+        (written, cells)
+    }
+
+    #[test]
+    fn blocks_wait_for_their_interface() {
+        let (written, cells) = write([
+            block(1),
+            block(2),
+            block(1),
+            interface(1),
+            block(1),
+            interface(2),
+        ]);
+        assert_eq!(written, [1, 1, 1, 2]);
+        assert_eq!(cells.slot(1).read().stored, 3);
+        assert_eq!(cells.slot(2).read().dropped_write_error, 0);
+    }
+
+    #[test]
+    fn blocks_of_an_interface_that_never_comes_are_counted() {
+        let blocks = EARLY_BLOCKS as u64 + 5;
+        let (written, cells) = write((0..blocks).map(|_| block(1)));
+        assert!(written.is_empty(), "{written:?}");
+        assert_eq!(cells.slot(1).read().dropped_write_error, blocks);
+    }
+}

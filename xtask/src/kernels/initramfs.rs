@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::archive::Archive;
-use super::output;
 use super::package::{Kernel, find};
+use super::{Built, output};
 use crate::Result;
 
 /// What the last line of a run begins with.
 pub(super) const END: &str = "KERNEL TESTS ENDED WITH ";
+
+/// Compiles capture filters.
+const LIBPCAP: &str = "libpcap.so.0.8";
 
 /// Programs of this machine that the tests call.
 const TOOLS: [&str; 2] = ["ip", "unshare"];
@@ -21,15 +24,22 @@ const GROUPS: &str = "root:x:0:\nnogroup:x:65534:\n";
 
 /// Builds the archive. `filter` names the tests to run, all if it is empty; those of speed would
 /// measure the emulator.
-pub(super) fn build(root: &Path, kernel: &Kernel, test: &Path, filter: &str) -> Result<Vec<u8>> {
+pub(super) fn build(root: &Path, kernel: &Kernel, built: &Built, filter: &str) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     for folder in ["proc", "sys", "dev", "tmp"] {
         archive.folder(folder);
     }
     let busybox = find_program("busybox")?;
     archive.file("bin/busybox", &read(&busybox)?);
-    let mut libraries = libraries_of(test)?;
-    archive.file("kernel-test", &read(test)?);
+    let mut libraries = libraries_of(&built.test)?;
+    archive.file("kernel-test", &read(&built.test)?);
+    let program = built.program.to_string_lossy();
+    archive.file(program.trim_start_matches('/'), &read(&built.program)?);
+    libraries.extend(libraries_of(&built.program)?);
+    // The program opens it at run time.
+    let libpcap = find_library(LIBPCAP)?;
+    libraries.extend(libraries_of(&libpcap)?);
+    libraries.push(libpcap);
     for tool in TOOLS {
         let path = find_program(tool)?;
         archive.file(&format!("bin/{tool}"), &read(&path)?);
@@ -98,6 +108,18 @@ fn find_program(name: &str) -> Result<PathBuf> {
         .ok_or_else(|| {
             format!("{name} is not installed (busybox-static, iproute2, util-linux)").into()
         })
+}
+
+/// A shared library by its name, where the loader's cache says that it is.
+fn find_library(name: &str) -> Result<PathBuf> {
+    let listed = String::from_utf8(output(Command::new("/sbin/ldconfig").arg("-p"))?)?;
+    let mut paths = listed
+        .lines()
+        .filter(|line| line.trim_start().starts_with(name))
+        .filter_map(|line| Some(PathBuf::from(line.split_once("=> ")?.1)));
+    paths
+        .next()
+        .ok_or_else(|| format!("{name} is not installed (libpcap0.8)").into())
 }
 
 /// The shared libraries of a program and its loader, as `ldd` lists them.

@@ -22,12 +22,12 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     args.finish()?;
     let root = crate::repository();
     let work = root.join("target/kernels");
-    let test = build_test(&root)?;
+    let built = build(&root)?;
     let mut failed = Vec::new();
     for series in series.split([' ', ',']) {
         let kernel = package::fetch(&work, series)?;
         say(&format!("== {}", kernel.name))?;
-        let image = initramfs::build(&root, &kernel, &test, &filter)?;
+        let image = initramfs::build(&root, &kernel, &built, &filter)?;
         let file = work.join(format!("{}.initramfs", kernel.name));
         std::fs::write(&file, image)?;
         if !machine::boot(&kernel.image, &file)? {
@@ -46,8 +46,15 @@ fn say(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Builds the test binary and gives its path.
-fn build_test(root: &Path) -> Result<PathBuf> {
+/// What was built.
+struct Built {
+    test: PathBuf,
+    /// The program that the tests start, where they were told that it is.
+    program: PathBuf,
+}
+
+/// Builds the test binary and the program.
+fn build(root: &Path) -> Result<Built> {
     let output = Command::new("cargo")
         .args([
             "test",
@@ -65,16 +72,20 @@ fn build_test(root: &Path) -> Result<PathBuf> {
     if !output.status.success() {
         return Err(format!("cargo test --no-run: {}", output.status).into());
     }
-    // The one artefact of this call that can be run.
     let messages = String::from_utf8(output.stdout)?;
-    let found = messages
-        .lines()
-        .filter_map(|line| line.split_once(r#""executable":""#))
-        .filter_map(|(_, rest)| Some(rest.split_once('"')?.0))
-        .next_back();
-    found
-        .map(PathBuf::from)
-        .ok_or_else(|| "cargo names no test binary".into())
+    let find = |name: &str| {
+        let name = format!(r#""name":"{name}""#);
+        let mut found = messages.lines().filter_map(|line| {
+            let (before, rest) = line.split_once(r#""executable":""#)?;
+            let path = rest.split_once('"')?.0;
+            before.contains(&name).then(|| PathBuf::from(path))
+        });
+        found.next()
+    };
+    Ok(Built {
+        test: find("kernel").ok_or("cargo names no test binary")?,
+        program: find("flowsift").ok_or("cargo names no program")?,
+    })
 }
 
 /// Runs a command to its end; its standard output.
