@@ -20,6 +20,7 @@ mod rate;
 mod raw;
 mod refused;
 mod replay;
+mod self_test;
 mod speed;
 mod support;
 mod wire;

@@ -14,6 +14,7 @@ mod house;
 mod keep;
 mod own;
 mod sample;
+pub mod self_test;
 mod stream;
 mod tuples;
 mod worker;

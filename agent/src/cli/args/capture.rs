@@ -11,7 +11,7 @@ use super::units::{parse_duration, parse_size};
 #[derive(Args, Debug)]
 pub(in crate::cli) struct CaptureArgs {
     /// An interface, or a pattern such as 'lan*', and the tag of its packets; may be repeated
-    #[arg(short, long, value_name = "IFACE[=TAG]", required_unless_present_any = ["list_interfaces"])]
+    #[arg(short, long, value_name = "IFACE[=TAG]", required_unless_present_any = ["list_interfaces", "self_test"])]
     pub(in crate::cli) interface: Vec<String>,
 
     /// The store that keeps the packets
@@ -94,6 +94,11 @@ pub(in crate::cli) struct CaptureArgs {
     /// List the interfaces and end
     #[arg(short = 'D', long = "list-interfaces")]
     pub(in crate::cli) list_interfaces: bool,
+
+    /// Measure what this machine can record, into --store DIR too, and how long its disk lasts at
+    /// what -i IFACE carries now; takes half a minute and leaves nothing behind
+    #[arg(long, conflicts_with_all = ["write", "no_pcap", "count", "duration", "filter"])]
+    pub(in crate::cli) self_test: bool,
 
     /// No status line on the terminal
     #[arg(short = 'q', long)]

@@ -7,6 +7,7 @@
 mod parent;
 mod refused;
 mod report;
+mod self_test;
 mod session;
 mod worker;
 
@@ -36,6 +37,9 @@ const ETHERNET: LinkType = LinkType(1);
 pub(super) fn run(args: &CaptureArgs) -> Result<u8, Error> {
     if args.list_interfaces {
         return list_interfaces();
+    }
+    if args.self_test {
+        return self_test::run(args);
     }
     match split::worker()? {
         Some(end) => worker::run(args, end),

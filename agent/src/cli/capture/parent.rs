@@ -180,7 +180,7 @@ fn what(args: &CaptureArgs) -> What {
 }
 
 /// `IFACE` or `IFACE=TAG`.
-fn wanted(text: &str) -> Wanted {
+pub(super) fn wanted(text: &str) -> Wanted {
     let (pattern, tag) = text.split_once('=').unwrap_or((text, DEFAULT_TAG));
     Wanted {
         pattern: pattern.to_owned(),
@@ -189,7 +189,7 @@ fn wanted(text: &str) -> Wanted {
 }
 
 /// The sizes given are of all rings of a kind together.
-fn ring_settings(args: &CaptureArgs) -> RingSettings {
+pub(super) fn ring_settings(args: &CaptureArgs) -> RingSettings {
     let shards = RingSettings::default().shards;
     let each = |all: u64| u32::try_from(all / u64::from(shards)).unwrap_or(1 << 30);
     RingSettings {
