@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use agent_common::config::MAX_SNAPLEN;
 use agent_probe::{Pair, Rate as Speed};
 
 use super::{Plan, SelfTestError, check, temporary};
 use crate::capture::{Attachment, InterfaceConfig, Mode, Program, list};
 use crate::record::{
-    Change, Link, Output, Sample, Settings, Status, StoreOptions, StoreOutput, WriteError,
+    Change, Link, Output, Own, Sample, Settings, Status, StoreOptions, StoreOutput, WriteError,
 };
 use crate::store::RecordBlock;
 
@@ -91,8 +92,8 @@ fn run(
         keep: None,
         count: None,
         duration: None,
-        snaplen: 0,
-        own: crate::record::Own::default(),
+        snaplen: MAX_SNAPLEN,
+        own: Own::default(),
         stop: Arc::clone(&stop),
     };
     thread::scope(|scope| {
