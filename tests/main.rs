@@ -12,3 +12,4 @@ mod support;
 mod swarm;
 mod tshark;
 mod tunnels;
+mod ways;
