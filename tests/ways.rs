@@ -161,8 +161,10 @@ fn a_query_reads_the_last_hour_of_a_store() {
 
 /// Two runs of the agent with an hour between them, as `docs/store.md` has the table.
 const LOSS: &str = "time_ns\trun\tseen\tstored\tbytes\tcut\tring_full\tqueue_full\tdisk_full\tio_error\ttoo_long\tfilter\town\n\
+1795600000000000000\t1795600000000000000\t0\t0\t0\t0\t0\t0\t0\t0\t0\t0\t0\n\
 1795600001000000000\t1795600000000000000\t100\t90\t9000\t0\t10\t0\t0\t0\t0\t0\t0\n\
 1795600002000000000\t1795600000000000000\t300\t260\t26000\t5\t30\t0\t10\t0\t0\t0\t0\n\
+1795603600000000000\t1795603600000000000\t0\t0\t0\t0\t0\t0\t0\t0\t0\t0\t0\n\
 1795603601000000000\t1795603600000000000\t50\t40\t4000\t0\t0\t0\t0\t0\t0\t10\t0\n";
 
 #[test]

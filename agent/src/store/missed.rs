@@ -119,19 +119,14 @@ fn tables(source_folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(all.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Time of each sample and what was counted since the one before it, of the same run; the first
-/// of a run counts from zero. A sample that is repeated at the start of the next table adds nothing.
+/// Time of each sample and what was counted since the one before it, of the same run. The first
+/// of a run, and one that is repeated at the start of the next table, is no entry.
 pub fn differences(samples: &[Sample]) -> impl Iterator<Item = (i64, Counts)> {
-    let mut last: Option<&Sample> = None;
-    samples.iter().filter_map(move |sample| {
-        let before = last
-            .replace(sample)
-            .filter(|before| before.run == sample.run);
-        match before {
-            Some(before) if before.time_ns == sample.time_ns => None,
-            Some(before) => Some((sample.time_ns, sample.counts.since(&before.counts))),
-            None => Some((sample.time_ns, sample.counts)),
+    samples.windows(2).filter_map(|pair| match pair {
+        [before, sample] if before.run == sample.run && before.time_ns != sample.time_ns => {
+            Some((sample.time_ns, sample.counts.since(&before.counts)))
         }
+        _ => None,
     })
 }
 
