@@ -26,8 +26,11 @@ pub(crate) fn capture(arguments: &str) -> Command {
 
 /// Starts it on `fs0`, whose other end is given, and waits for both processes.
 fn start(command: &mut Command) -> (Child, u32) {
-    let child = command.spawn().unwrap();
-    wait_until(|| has_xdp("fs0"));
+    let mut child = command.spawn().unwrap();
+    wait_until(|| has_xdp("fs0") || child.try_wait().unwrap().is_some());
+    if !has_xdp("fs0") {
+        panic!("{}", text(&child.wait_with_output().unwrap().stderr));
+    }
     let children = format!("/proc/{0}/task/{0}/children", child.id());
     let mut worker = None;
     wait_until(|| {
@@ -159,7 +162,7 @@ fn least(user: &str) {
         wait_until(|| count_files(&store, "parquet") >= round);
     }
     signal(parent, libc::SIGUSR1);
-    std::thread::sleep(std::time::Duration::from_millis(1200));
+    std::thread::sleep(std::time::Duration::from_millis(2500));
     signal(parent, libc::SIGINT);
     let said = said(&child.wait_with_output().unwrap(), 0);
     let lines: Vec<&str> = said.lines().filter(|it| it.starts_with("fs0: ")).collect();
