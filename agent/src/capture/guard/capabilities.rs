@@ -117,10 +117,11 @@ pub fn missing(held: CapabilitySet) -> CapabilitySet {
         .fold(CapabilitySet::EMPTY, CapabilitySet::with)
 }
 
-/// How to get what is missing, a line for each way; `program` is the executable's path.
+/// How to get [`FOR_ATTACHING`], a line for each way; `program` is the executable's path. All of
+/// them, because `setcap` replaces what a file has.
 #[must_use]
-pub fn how_to_get(missing: CapabilitySet, program: &str) -> Vec<String> {
-    let names: Vec<_> = missing.iter().map(|it| it.to_string()).collect();
+pub fn how_to_get(program: &str) -> Vec<String> {
+    let names: Vec<_> = FOR_ATTACHING.iter().map(|it| it.to_string()).collect();
     let lower = names.join(",").to_lowercase();
     let flags: Vec<_> = names
         .iter()
@@ -252,12 +253,12 @@ mod tests {
 
     #[test]
     fn the_ways_to_get_them_are_commands() {
-        let lines = how_to_get(CapabilitySet::EMPTY.with(BPF).with(NET_ADMIN), "/bin/f");
+        let lines = how_to_get("/bin/f");
         assert_eq!(
             lines[1],
-            "or give the program what it needs: sudo setcap cap_net_admin,cap_bpf+ep /bin/f"
+            "or give the program what it needs: sudo setcap cap_net_admin,cap_perfmon,cap_bpf+ep /bin/f"
         );
-        assert!(lines[2].contains("--cap-add NET_ADMIN --cap-add BPF"));
+        assert!(lines[2].contains("--cap-add NET_ADMIN --cap-add PERFMON --cap-add BPF"));
     }
 
     #[test]

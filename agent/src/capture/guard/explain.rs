@@ -80,7 +80,7 @@ impl Reason {
             Self::OldKernel(_) => {
                 line("a newer kernel is needed, or tcpdump and flowsift query -r")
             }
-            Self::Missing { missing, program } => capabilities::how_to_get(*missing, program),
+            Self::Missing { program, .. } => capabilities::how_to_get(program),
             Self::UserNamespace => {
                 line("run it on the host, or in a container that is not rootless")
             }
