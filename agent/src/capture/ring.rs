@@ -15,6 +15,8 @@ const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
 /// Bytes before each record (`BPF_RINGBUF_HDR_SZ`).
 const HEADER_BYTES: usize = 8;
+/// One part in so many of a ring may be read and not yet given back.
+const UNPUBLISHED_SHARE: usize = 64;
 
 /// What keeps a ring from being opened.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +67,8 @@ pub(super) struct Ring {
     page_bytes: usize,
     size_bytes: usize,
     position: usize,
+    /// The position that the kernel was last told.
+    published: usize,
     /// The writer's position when it was last looked at.
     written: usize,
 }
@@ -90,9 +94,11 @@ impl Ring {
             page_bytes,
             size_bytes,
             position: 0,
+            published: 0,
             written: 0,
         };
         ring.position = ring.consumer.position().load(Ordering::Acquire);
+        ring.published = ring.position;
         ring.written = ring.position;
         Ok(ring)
     }
@@ -119,18 +125,36 @@ impl Ring {
         }
     }
 
-    /// Gives the record that [`Ring::peek`] shows back to the kernel.
+    /// Goes on behind the record that [`Ring::peek`] shows. The kernel gets its room back by
+    /// [`Ring::publish`], or before that once it is a share of the ring that would be missed.
     pub(super) fn release(&mut self) {
         if self.written != self.position {
             self.advance((self.length_word() & !(BUSY | DISCARDED)) as usize);
         }
     }
 
-    /// How full the ring is now.
+    /// Gives the room of all records that were released back to the kernel.
+    ///
+    /// Not for each: the program reads this position for each record that it reserves, and two
+    /// processors would take the line of memory from each other at every packet.
+    pub(super) fn publish(&mut self) {
+        if self.published == self.position {
+            return;
+        }
+        self.published = self.position;
+        // After all reads of the records: the kernel may overwrite them from here on.
+        self.consumer
+            .position()
+            .store(self.position, Ordering::Release);
+    }
+
+    /// How full the ring is now, by what the kernel knows: also for one who is not its reader.
     pub(super) fn fill(&self) -> Fill {
+        // In this order: the reader is never ahead of the writer.
+        let read = self.consumer.position().load(Ordering::Acquire);
         let written = self.producer.position().load(Ordering::Acquire);
         Fill {
-            unread_bytes: written.wrapping_sub(self.position),
+            unread_bytes: written.wrapping_sub(read).min(self.size_bytes),
             size_bytes: self.size_bytes,
         }
     }
@@ -153,10 +177,9 @@ impl Ring {
         self.position = self
             .position
             .wrapping_add((HEADER_BYTES + len).next_multiple_of(8));
-        // After all reads of the record: the kernel may overwrite it from here on.
-        self.consumer
-            .position()
-            .store(self.position, Ordering::Release);
+        if self.position.wrapping_sub(self.published) >= self.size_bytes / UNPUBLISHED_SHARE {
+            self.publish();
+        }
     }
 }
 

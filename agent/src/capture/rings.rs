@@ -156,6 +156,7 @@ impl Rings {
             ring.release();
             self.heads[oldest] = ring.peek().map(time_of);
         }
+        self.rings.iter_mut().for_each(Ring::publish);
         drained
     }
 

@@ -75,3 +75,46 @@ impl AllCells {
 pub(super) fn add(cell: &AtomicU64, by: u64) {
     cell.fetch_add(by, Relaxed);
 }
+
+/// One count per slot, of one thread alone: what comes with every packet is added to the cells
+/// that others read once in a while, because an atomic addition takes longer than the rest.
+#[derive(Debug)]
+pub(super) struct Tally([u64; SLOTS]);
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self([0; SLOTS])
+    }
+}
+
+impl Tally {
+    /// One more; a number that is no slot shares the last one's, as in [`AllCells::slot`].
+    pub(super) fn add(&mut self, slot: u32) {
+        self.0[(slot as usize).min(SLOTS - 1)] += 1;
+    }
+
+    /// Hands over what was counted, and begins again.
+    pub(super) fn take(&mut self, mut give: impl FnMut(u32, u64)) {
+        for (slot, count) in (0..).zip(&mut self.0) {
+            if *count > 0 {
+                give(slot, std::mem::take(count));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_is_handed_over_once() {
+        let mut tally = Tally::default();
+        [3, 3, 900].into_iter().for_each(|slot| tally.add(slot));
+        let mut given = Vec::new();
+        tally.take(|slot, count| given.push((slot, count)));
+        assert_eq!(given, [(3, 2), (63, 1)]);
+        tally.take(|slot, count| given.push((slot, count)));
+        assert_eq!(given.len(), 2);
+    }
+}

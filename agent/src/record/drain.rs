@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use super::counts::{AllCells, SLOTS, add};
+use super::counts::{AllCells, SLOTS, Tally, add};
 use super::own::Own;
 use super::write::Work;
 use crate::capture::{Clock, PacketRecord, PacketRings, WAIT};
@@ -81,6 +81,7 @@ impl Drain {
             own,
             snaplen: snaplen as usize,
             left: count.unwrap_or(u64::MAX),
+            received: Tally::default(),
             cells,
             work,
             empty,
@@ -91,6 +92,7 @@ impl Drain {
             let last = detached.load(Relaxed);
             let drained = rings.drain(RECORDS_PER_ROUND, |record| filling.take(&record));
             add(&malformed, drained.malformed);
+            filling.count();
             if filling.left == 0 {
                 reached.store(true, Relaxed);
             }
@@ -126,15 +128,23 @@ struct Filling {
     own: Own,
     snaplen: usize,
     left: u64,
+    received: Tally,
     cells: Arc<AllCells>,
     work: SyncSender<Work>,
     empty: Receiver<RecordBlock>,
 }
 
 impl Filling {
+    /// Adds what was received since the last time to the counters that others read.
+    fn count(&mut self) {
+        let cells = &self.cells;
+        self.received
+            .take(|slot, count| add(&cells.slot(slot).received, count));
+    }
+
     fn take(&mut self, record: &PacketRecord<'_>) {
         let cells = self.cells.slot(record.slot);
-        add(&cells.received, 1);
+        self.received.add(record.slot);
         if self.own.includes(&record.tuple) {
             return add(&cells.own, 1);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use super::counts::{AllCells, add};
+use super::counts::{AllCells, Tally, add};
 use crate::capture::{TupleRings, WAIT};
 
 /// Records between two looks at whether it is over.
@@ -21,12 +21,13 @@ pub(super) struct TupleDrain {
 impl TupleDrain {
     /// Runs until the program is detached and the rings are empty.
     pub(super) fn run(mut self) {
+        let mut read = Tally::default();
         loop {
             let last = self.detached.load(Relaxed);
-            let cells = &self.cells;
-            let drained = self.rings.drain(RECORDS_PER_ROUND, |tuple| {
-                add(&cells.slot(tuple.slot).tuples, 1)
-            });
+            let drained = self
+                .rings
+                .drain(RECORDS_PER_ROUND, |tuple| read.add(tuple.slot));
+            read.take(|slot, count| add(&self.cells.slot(slot).tuples, count));
             add(&self.malformed, drained.malformed);
             if drained.more {
                 continue;
