@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use agent_common::InterfaceCounters;
-use flowsift::capture::{InterfaceConfig, Settings, WAIT};
+use flowsift::capture::{InterfaceConfig, Settings, TupleRings, WAIT};
 
 use crate::counters::DATAGRAM;
 use crate::support::{ALL, Kernel, PASS, ROOMY, say, say_skipped};
@@ -19,6 +19,22 @@ const SMALL: Settings = Settings {
 };
 
 const PACKETS: u32 = 1_500_000;
+
+/// What shows how full the rings are is not what reads them.
+#[test]
+fn others_see_how_full_a_ring_is() {
+    let Some(mut kernel) = Kernel::configured(ROOMY, ALL) else {
+        return;
+    };
+    let watched = TupleRings::from_fds(kernel.program.map_fds().unwrap().tuples).unwrap();
+    let unread = || watched.fill().map(|fill| fill.unread_bytes).sum::<usize>();
+    kernel.run(&DATAGRAM, 7).unwrap();
+    assert_eq!(unread(), 7 * 64);
+    kernel.tuples.drain(5, |_| {});
+    assert_eq!(unread(), 2 * 64);
+    kernel.tuples.drain(5, |_| {});
+    assert_eq!(unread(), 0);
+}
 
 #[test]
 fn what_is_read_under_pressure_is_what_was_emitted() {
