@@ -1,0 +1,100 @@
+//! `kill -9` at any moment: the next start puts the store in order, and what had time to be
+//! written is there.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::pcap;
+use crate::program::{Capture, command};
+use crate::queries::{From, answer};
+use crate::room::{alone, folder, path, root, say, veth};
+
+/// What may be missing: the time that a packet may stay in memory, and as much again for a machine
+/// that is busy.
+const MAY_BE_LOST_NS: u64 = 500_000_000;
+
+#[test]
+fn a_killed_capture_leaves_a_store_in_order() {
+    if !alone(&a_killed_capture_leaves_a_store_in_order) {
+        return;
+    }
+    let rounds = match std::env::var_os("FLOWSIFT_LONG") {
+        Some(_) => 200,
+        None => 12,
+    };
+    let work = folder();
+    let store = path(&work, "store");
+    veth("fs0", "fs1", 9_000);
+    let file = root().join("tests/captures/bittorrent/bittorrent.pcap");
+    let mut sender = Command::new("tcpreplay")
+        .args(["-i", "fs1", "--pps", "20000", "--loop", "1000000", "-q"])
+        .arg(&file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut killed_at = Vec::new();
+    for round in 0..rounds {
+        let arguments = ["--store", &store, "-C", "2MB"];
+        let mut capture = Capture::start(&arguments, &["fs0"]);
+        // From nothing to a second and a half, in an order that looks like chance.
+        let wait = Duration::from_millis(u64::from(round * 577_u32 % 1_500));
+        std::thread::sleep(wait);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        // The worker, which writes, is the child of the one that was started.
+        kill_tree(capture.child().id());
+        capture.child().wait().unwrap();
+        killed_at.push((now - wait, now));
+    }
+    sender.kill().unwrap();
+    sender.wait().unwrap();
+    // The last start recovers.
+    let capture = Capture::start(&["--store", &store], &["fs0"]);
+    capture.stop();
+    let checked = command(&["store", "check", "--store", &store])
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+    let source = Path::new(&store).join("pcap/fs0");
+    let packets = pcap::stored(&source);
+    let (rows, _) = answer(
+        From::Store(Path::new(&store)),
+        "tag=pcap packet frame.Len | count | table -nt count",
+    );
+    assert_eq!(rows, [[packets.len().to_string()]]);
+    // Of each run there are packets until shortly before its end.
+    let times: BTreeSet<u64> = packets.iter().map(|packet| packet.time_ns).collect();
+    for (from, to) in killed_at {
+        let (from, to) = (from.as_nanos() as u64, to.as_nanos() as u64);
+        let safe = to.saturating_sub(MAY_BE_LOST_NS);
+        if safe < from + 100_000_000 {
+            continue;
+        }
+        let last = times.range(from..to).next_back();
+        assert!(
+            last.is_some_and(|last| *last >= safe),
+            "{from} {to} {last:?}"
+        );
+    }
+    say(&format!("{rounds} kills, {} packets stored", packets.len()));
+}
+
+/// Kills a process and its children, the children first.
+fn kill_tree(process: u32) {
+    let text = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+    for child in text.unwrap_or_default().split_whitespace() {
+        kill(child.parse().unwrap());
+    }
+    kill(process);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(20) {
+        std::thread::yield_now();
+    }
+}
+
+fn kill(process: u32) {
+    // SAFETY: a number; a process that is gone already is no concern.
+    unsafe { libc::kill(process.cast_signed(), libc::SIGKILL) };
+}

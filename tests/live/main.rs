@@ -1,0 +1,15 @@
+//! Live capture, judged from outside: the built program between two ends of a veth pair.
+//!
+//! `cargo test -p flowsift --test live`. Needs root, a kernel that takes BPF, and tcpreplay;
+//! where one is missing each test says SKIPPED and why, and `FLOWSIFT_REQUIRE_KERNEL=1` makes
+//! that a failure. `FLOWSIFT_LONG=1` kills the program 200 times instead of 20.
+#![expect(clippy::unwrap_used, reason = "a panic is a test's failure")]
+
+mod captures;
+mod killed;
+mod loss;
+mod pcap;
+mod program;
+mod queries;
+mod room;
+mod sender;
