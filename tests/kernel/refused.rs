@@ -2,9 +2,10 @@
 
 use std::ffi::CString;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use flowsift::capture::Mode;
 
@@ -110,6 +111,19 @@ fn copy() -> (tempfile::TempDir, PathBuf) {
     (folder, program)
 }
 
+/// Runs a command of a fresh copy. A child that a test beside this one is just starting may still
+/// hold our descriptor of the copy, and what is open for writing cannot be run.
+fn output_of(mut command: Command) -> Output {
+    loop {
+        match command.output() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                std::thread::yield_now();
+            }
+            result => return result.unwrap(),
+        }
+    }
+}
+
 /// As `setcap cap_net_admin,cap_perfmon,cap_bpf+ep` does (`capabilities(7)`, version 2); whether
 /// the file system keeps it.
 fn give_capabilities(program: &Path) -> bool {
@@ -147,7 +161,7 @@ fn the_advice_to_set_capabilities_is_right() {
         let mut command = Command::new(&program);
         command.args(["capture", "-i", "fs0", "--duration", "100ms", option]);
         command.arg(path).uid(NOBODY).gid(NOBODY);
-        let said = said(&command.output().unwrap(), 0);
+        let said = said(&output_of(command), 0);
         assert!(
             said.contains("fs0: 0 packets seen, 0 stored, 0 dropped\n"),
             "{said}"
@@ -165,8 +179,8 @@ fn who_lacks_capabilities_learns_which_and_what_to_do() {
     let (_folder, program) = copy();
     let mut command = Command::new(&program);
     command.args(["capture", "-i", "lo", "-w", "/dev/null"]);
-    let output = command.uid(NOBODY).gid(NOBODY).output().unwrap();
-    let said = said(&output, 1);
+    command.uid(NOBODY).gid(NOBODY);
+    let said = said(&output_of(command), 1);
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[0].starts_with("error: cannot load the kernel program: "));
     let because = "  because this process lacks CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF";
