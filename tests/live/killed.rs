@@ -15,14 +15,17 @@ use crate::room::{alone, folder, path, root, say, veth};
 /// that is busy.
 const MAY_BE_LOST_NS: u64 = 500_000_000;
 
+/// The sender sends every 50 microseconds, but may have to wait for a processor.
+const HOLE_NS: u64 = 200_000_000;
+
 #[test]
 fn a_killed_capture_leaves_a_store_in_order() {
     if !alone(&a_killed_capture_leaves_a_store_in_order) {
         return;
     }
     let rounds = match std::env::var_os("FLOWSIFT_LONG") {
-        Some(_) => 200,
-        None => 12,
+        Some(value) if value == "1" => 200,
+        _ => 20,
     };
     let work = folder();
     let store = path(&work, "store");
@@ -39,8 +42,8 @@ fn a_killed_capture_leaves_a_store_in_order() {
     for round in 0..rounds {
         let arguments = ["--store", &store, "-C", "2MB"];
         let mut capture = Capture::start(&arguments, &["fs0"]);
-        // From nothing to a second and a half, in an order that looks like chance.
-        let wait = Duration::from_millis(u64::from(round * 577_u32 % 1_500));
+        // From nothing to two seconds, in an order that looks like chance.
+        let wait = Duration::from_millis(u64::from(round * 577_u32 % 2_000));
         std::thread::sleep(wait);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         // The worker, which writes, is the child of the one that was started.
@@ -64,29 +67,54 @@ fn a_killed_capture_leaves_a_store_in_order() {
         "tag=pcap packet frame.Len | count | table -nt count",
     );
     assert_eq!(rows, [[packets.len().to_string()]]);
-    // Of each run there are packets until shortly before its end.
+    // As another reader counts them.
+    let counted: usize = pcap::files(&source, "pcap")
+        .iter()
+        .map(|file| {
+            let output = Command::new("tcpdump")
+                .args(["-n", "-r"])
+                .arg(file)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{output:?}");
+            output.stdout.iter().filter(|byte| **byte == b'\n').count()
+        })
+        .sum();
+    assert_eq!(counted, packets.len());
+    // Of each run there are packets until shortly before its end, without a hole.
     let times: BTreeSet<u64> = packets.iter().map(|packet| packet.time_ns).collect();
+    let mut checked_runs = 0;
     for (from, to) in killed_at {
         let (from, to) = (from.as_nanos() as u64, to.as_nanos() as u64);
         let safe = to.saturating_sub(MAY_BE_LOST_NS);
         if safe < from + 100_000_000 {
             continue;
         }
-        let last = times.range(from..to).next_back();
+        let run: Vec<u64> = times.range(from..to).copied().collect();
+        let last = run.last();
         assert!(
             last.is_some_and(|last| *last >= safe),
             "{from} {to} {last:?}"
         );
+        let hole = run.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(
+            hole.is_some_and(|hole| hole < HOLE_NS),
+            "{from} {to} {hole:?}"
+        );
+        checked_runs += 1;
     }
+    assert!(checked_runs > rounds / 3, "{checked_runs} of {rounds}");
     say(&format!("{rounds} kills, {} packets stored", packets.len()));
 }
 
 /// Kills a process and its children, the children first.
 fn kill_tree(process: u32) {
-    let text = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
-    for child in text.unwrap_or_default().split_whitespace() {
-        kill(child.parse().unwrap());
-    }
+    let children = format!("/proc/{process}/task/{process}/children");
+    let children = std::fs::read_to_string(children).unwrap();
+    // Between being attached and having a worker there is a moment.
+    children
+        .split_whitespace()
+        .for_each(|child| kill(child.parse().unwrap()));
     kill(process);
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(20) {

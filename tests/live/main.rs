@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is a test's failure")]
 
 mod captures;
+mod full;
 mod killed;
 mod loss;
 mod pcap;

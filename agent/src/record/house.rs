@@ -117,6 +117,10 @@ impl Keeper {
     /// A file without a sidecar is read itself, so that a failure changes no answer.
     fn index(&self, capture: &Path) {
         match sidecar::build(capture, sidecar::ROWS_PER_GROUP) {
+            // Somebody else removed it meanwhile: its sidecar is to be gone, too.
+            Ok(made) if !capture.exists() => {
+                let _ = std::fs::remove_file(made.path);
+            }
             Ok(_) => {}
             // Retention was quicker.
             Err(_) if !capture.exists() => {}
