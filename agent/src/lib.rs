@@ -45,7 +45,7 @@ mod tests {
     const MAY_USE: &[(&str, &[&str])] = &[
         ("capfile", &["frame"]),
         ("capture", &["frame"]),
-        ("record", &["capture", "store"]),
+        ("record", &["capture", "frame", "store"]),
         ("decode", &["frame", "spelling", "types"]),
         ("store", &["capfile", "decode", "frame"]),
         ("lang", &[]),

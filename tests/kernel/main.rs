@@ -17,7 +17,6 @@ mod pressure;
 mod process;
 mod program;
 mod rate;
-mod raw;
 mod refused;
 mod replay;
 mod self_test;

@@ -9,7 +9,6 @@ use flowsift::capture::{InterfaceConfig, Mode, Settings, WAIT};
 
 use crate::counters::DATAGRAM;
 use crate::namespace::{inside, interface, veth};
-use crate::raw::RawProgram;
 use crate::support::{ALL, Kernel, say};
 
 /// Few, because the emulated kernels take long for each.
@@ -38,7 +37,7 @@ fn at_full_rate_every_frame_is_read_or_counted() {
     let attachment = program
         .attach(&interface("fs0"), config, Mode::Native)
         .unwrap();
-    let sender = RawProgram::reflector();
+    let sender = agent_probe::Program::reflector().unwrap();
     let frame = frame();
     let far = interface("fs1").index;
     let done = AtomicBool::new(false);

@@ -6,7 +6,6 @@ use std::time::Duration;
 use flowsift::capture::{InterfaceConfig, Settings, TupleRings};
 
 use crate::counters::DATAGRAM;
-use crate::raw::RawProgram;
 use crate::support::{ALL, Kernel, say};
 
 const RING_BYTES: u32 = 16 << 20;
@@ -84,10 +83,13 @@ fn measure(mut kernel: Kernel, frame: &[u8]) -> Duration {
 }
 
 fn least() -> Duration {
-    let (program, ring) = RawProgram::least(RING_BYTES);
+    let (program, ring) = agent_probe::Program::least(RING_BYTES).unwrap();
     let mut ring = TupleRings::from_fds(vec![ring]).unwrap();
     median(|| {
-        let time = program.run(&frame(60), REPEAT);
+        let time = program.run(&frame(60), REPEAT).map(|(verdict, time)| {
+            assert_eq!(verdict, crate::support::PASS);
+            time
+        });
         // Its records are of another length than ours.
         let drained = ring.drain(usize::MAX, |_| {});
         assert!(time.is_err() || drained.malformed == u64::from(REPEAT));

@@ -78,6 +78,14 @@ impl Program {
         ])
     }
 
+    /// Sends each frame back to where it came from, as it is.
+    ///
+    /// # Errors
+    /// If the kernel does not let this process.
+    pub fn reflector() -> io::Result<Self> {
+        Self::load(&[instruction(0xb7, 0, 0, XDP_TX), instruction(0x95, 0, 0, 0)])
+    }
+
     fn load(code: &[u64]) -> io::Result<Self> {
         let mut attributes = words(&[PROG_TYPE_XDP, code.len() as u32]);
         put(&mut attributes, 8, code.as_ptr() as u64);
@@ -85,16 +93,25 @@ impl Program {
         Ok(Self(descriptor(bpf(BPF_PROG_LOAD, attributes)?.0)))
     }
 
-    /// Runs it over a frame that no interface received; the time per run.
+    /// Runs it over a frame that no interface received; its verdict, and the time per run.
     ///
     /// # Errors
-    /// If the kernel refuses the frame.
-    pub fn time(&self, frame: &[u8], repeat: u32) -> io::Result<Duration> {
+    /// If the kernel refuses the frame; `Interrupted` where a signal came before the last run.
+    pub fn run(&self, frame: &[u8], repeat: u32) -> io::Result<(u32, Duration)> {
         let (_, after) = bpf(BPF_PROG_TEST_RUN, self.test_run(frame, repeat))?;
-        let nanos = after[36..]
-            .first_chunk()
-            .map_or(0, |it| u32::from_ne_bytes(*it));
-        Ok(Duration::from_nanos(nanos.into()))
+        let word = |at: usize| {
+            let bytes = after.get(at..).and_then(<[u8]>::first_chunk);
+            bytes.map_or(0, |it| u32::from_ne_bytes(*it))
+        };
+        Ok((word(4), Duration::from_nanos(word(36).into())))
+    }
+
+    /// As [`Self::run`], the time alone.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn time(&self, frame: &[u8], repeat: u32) -> io::Result<Duration> {
+        self.run(frame, repeat).map(|(_, time)| time)
     }
 
     /// Lets an interface receive a frame again and again, and does with it what the program says.

@@ -7,16 +7,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::sample::Sample;
 use super::write::{Output, WriteError};
-use crate::store::RecordBlock;
-
-/// Bytes of a pcap record's header.
-const RECORD_HEADER: usize = 16;
+use crate::frame::LinkType;
+use crate::store::{FileHeader, RECORD_HEADER, RecordBlock};
 
 /// Of an Ethernet capture: all that XDP sees.
-const LINKTYPE_ETHERNET: u32 = 1;
-const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
+const LINKTYPE_ETHERNET: LinkType = LinkType(1);
 
 /// How a stream is divided into files.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +76,11 @@ impl Stream {
         }
         self.file_bytes = 0;
         self.opened = Instant::now();
-        self.write(&header(self.snaplen))
+        let header = FileHeader {
+            link_type: LINKTYPE_ETHERNET,
+            snaplen: self.snaplen,
+        };
+        self.write(&header.to_bytes())
     }
 
     /// tcpdump's names: the pattern's time, then the file's number, padded for a ring of files.
@@ -142,10 +142,6 @@ impl Stream {
 }
 
 impl Output for Stream {
-    fn interface(&mut self, _: u32, _: &str, _: &str, _: u32) -> Result<Vec<String>, WriteError> {
-        Ok(Vec::new())
-    }
-
     fn append(&mut self, _: u32, block: &RecordBlock) -> Result<(), WriteError> {
         if self.is_due() {
             self.next_file()?;
@@ -166,10 +162,6 @@ impl Output for Stream {
                 self.next_file()?;
             }
         }
-        Ok(())
-    }
-
-    fn sample(&mut self, _: u32, _: &Sample) -> Result<(), WriteError> {
         Ok(())
     }
 
@@ -210,18 +202,6 @@ fn fitting(records: &[u8], room: u64) -> usize {
 fn record_length(record: &[u8]) -> Option<usize> {
     let captured = record.get(8..12)?.first_chunk()?;
     Some(RECORD_HEADER + u32::from_le_bytes(*captured) as usize)
-}
-
-/// The file header of pcap with nanoseconds, little-endian
-/// (<https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html>).
-fn header(snaplen: u32) -> [u8; 24] {
-    let mut header = [0; 24];
-    header[0..4].copy_from_slice(&MAGIC_NANOSECONDS.to_le_bytes());
-    header[4..6].copy_from_slice(&2u16.to_le_bytes());
-    header[6..8].copy_from_slice(&4u16.to_le_bytes());
-    header[16..20].copy_from_slice(&snaplen.to_le_bytes());
-    header[20..24].copy_from_slice(&LINKTYPE_ETHERNET.to_le_bytes());
-    header
 }
 
 #[cfg(test)]

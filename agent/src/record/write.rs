@@ -44,20 +44,26 @@ pub trait Output: Send {
     /// Learns of an interface; gives what the user should be told.
     fn interface(
         &mut self,
-        slot: u32,
-        name: &str,
-        tag: &str,
-        snaplen: u32,
-    ) -> Result<Vec<String>, WriteError>;
+        _slot: u32,
+        _name: &str,
+        _tag: &str,
+        _snaplen: u32,
+    ) -> Result<Vec<String>, WriteError> {
+        Ok(Vec::new())
+    }
 
     /// Writes whole blocks: all of it or, but for what the error says, nothing.
     fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError>;
 
     /// Keeps the counters of an interface with its packets.
-    fn sample(&mut self, slot: u32, sample: &Sample) -> Result<(), WriteError>;
+    fn sample(&mut self, _slot: u32, _sample: &Sample) -> Result<(), WriteError> {
+        Ok(())
+    }
 
     /// Looks after the files: what is due by time alone. Gives what the user should be told.
-    fn tick(&mut self) -> Vec<String>;
+    fn tick(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Whether it has all that it was made for, so that capture may end.
     fn is_complete(&self) -> bool {
@@ -300,14 +306,6 @@ mod tests {
             let packets = std::iter::repeat_n(slot, block.packets() as usize);
             self.packets.lock().unwrap().extend(packets);
             Ok(())
-        }
-
-        fn sample(&mut self, _: u32, _: &Sample) -> Result<(), WriteError> {
-            Ok(())
-        }
-
-        fn tick(&mut self) -> Vec<String> {
-            Vec::new()
         }
 
         fn finish(&mut self) -> Result<(), WriteError> {

@@ -1,7 +1,7 @@
 //! Whole pcap records, ready to be appended to a capture file.
 
 /// Length of a record header, in bytes (draft-ietf-opsawg-pcap, 5).
-pub(super) const RECORD_HEADER: usize = 16;
+pub const RECORD_HEADER: usize = 16;
 /// Latest time that a pcap record can hold (32 bits of seconds, until 2106), in nanoseconds.
 const LATEST_NS: i64 = (1 << 32) * 1_000_000_000 - 1;
 /// Longest packet that readers take of any link type.

@@ -40,10 +40,11 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use block::RecordBlock;
+pub use block::{RECORD_HEADER, RecordBlock};
 pub use catalog::{CaptureFile, Filter, Snapshot};
 pub use error::Error;
 pub use layout::Source;
+pub use records::FileHeader;
 pub use sidecar::Sidecar;
 pub use well::{Retention, Wells};
 pub use writer::{Outcome, SourceWriter, WriterOptions};

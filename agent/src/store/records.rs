@@ -18,13 +18,16 @@ const BUFFER: usize = 256 << 10;
 
 /// What the header of a file says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileHeader {
-    pub(super) link_type: LinkType,
-    pub(super) snaplen: u32,
+pub struct FileHeader {
+    /// Of all packets.
+    pub link_type: LinkType,
+    /// Bytes kept of a packet.
+    pub snaplen: u32,
 }
 
 impl FileHeader {
-    pub(super) fn to_bytes(self) -> [u8; FILE_HEADER] {
+    /// As it stands in the file: pcap with nanoseconds, little-endian.
+    pub fn to_bytes(self) -> [u8; FILE_HEADER] {
         let mut bytes = [0; FILE_HEADER];
         let fields = [
             u32::from_le_bytes(MAGIC),

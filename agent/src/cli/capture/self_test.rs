@@ -12,14 +12,14 @@ use crate::capture::{self, Patterns};
 use crate::cli::args::CaptureArgs;
 use crate::cli::error::Error;
 use crate::record::self_test::{self, Costs, FRAME_BYTES, Plan, Rate, Report, SelfTestError};
-use crate::store::retention::free_bytes;
+use crate::store::{self, retention::free_bytes};
 use crate::text::size;
 
 /// Length of each measurement.
 const TIME: Duration = Duration::from_secs(2);
 
 /// Bytes that the header of a stored packet takes.
-const RECORD_HEADER: f64 = 16.0;
+const RECORD_HEADER: f64 = store::RECORD_HEADER as f64;
 
 /// How long the counters of the interfaces are watched.
 const WATCH: Duration = Duration::from_secs(1);

@@ -79,7 +79,7 @@ impl Way {
     }
 
     fn columns(&self) -> impl Iterator<Item = Column> {
-        let parts = self.parts.iter().map(|part| column(*part));
+        let parts = self.parts.iter().map(|part| Column::from(*part));
         parts.chain(self.offsets.then_some(Column::Offset))
     }
 }
@@ -294,7 +294,7 @@ impl Tuples {
             ..Self::default()
         };
         for part in &way.parts {
-            let column = column(*part);
+            let column = Column::from(*part);
             let numbers = || sidecar.numbers(group, column).map(Some);
             match part {
                 Part::Time => tuples.time = Some(sidecar.times(group)?),
@@ -346,20 +346,4 @@ impl Tuples {
 #[inline]
 fn narrow<T: TryFrom<u32>>(values: Option<&Values<u32>>, row: usize) -> Option<T> {
     T::try_from(values?.get(row)?).ok()
-}
-
-fn column(part: Part) -> Column {
-    match part {
-        Part::Time => Column::Time,
-        Part::Source => Column::Source,
-        Part::Destination => Column::Destination,
-        Part::SourcePort => Column::SourcePort,
-        Part::DestinationPort => Column::DestinationPort,
-        Part::Protocol => Column::Protocol,
-        Part::TcpFlags => Column::TcpFlags,
-        Part::Vlan => Column::Vlan,
-        Part::Marks => Column::Marks,
-        Part::WireLength => Column::WireLength,
-        Part::CapturedLength => Column::CapturedLength,
-    }
 }

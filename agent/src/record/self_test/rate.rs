@@ -187,21 +187,9 @@ impl Link for OurLink {
 struct Nothing(u64);
 
 impl Output for Nothing {
-    fn interface(&mut self, _: u32, _: &str, _: &str, _: u32) -> Result<Vec<String>, WriteError> {
-        Ok(Vec::new())
-    }
-
     fn append(&mut self, _: u32, block: &RecordBlock) -> Result<(), WriteError> {
         self.0 += block.bytes().len() as u64;
         Ok(())
-    }
-
-    fn sample(&mut self, _: u32, _: &Sample) -> Result<(), WriteError> {
-        Ok(())
-    }
-
-    fn tick(&mut self) -> Vec<String> {
-        Vec::new()
     }
 
     fn finish(&mut self) -> Result<(), WriteError> {
