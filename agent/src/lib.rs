@@ -29,6 +29,9 @@ pub mod store;
 #[cfg(feature = "capture")]
 pub mod record;
 
+#[cfg(feature = "capture")]
+pub mod serve;
+
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "engine")]
@@ -60,6 +63,7 @@ mod tests {
                 "zone",
             ],
         ),
+        ("serve", &["spelling", "store"]),
         ("render", &["capfile", "frame", "shape", "text", "types"]),
     ];
 

@@ -46,5 +46,5 @@ pub use error::Error;
 pub use layout::Source;
 pub use records::FileHeader;
 pub use sidecar::Sidecar;
-pub use well::{Retention, Wells};
+pub use well::{Retention, Wells, parse_age, parse_size};
 pub use writer::{Outcome, SourceWriter, WriterOptions};
