@@ -113,3 +113,102 @@ fn retention_removes_what_the_well_says() {
         wrong.stderr
     );
 }
+
+#[test]
+fn a_compressed_file_is_ordinary_zstd_and_the_same_capture() {
+    let (_raw, raw_store) = imported();
+    let raw = fs::read(&files(Path::new(&raw_store), ".pcap")[0]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().to_str().unwrap();
+    fs::create_dir(folder.path().join("pcap")).unwrap();
+    fs::write(
+        folder.path().join("pcap/well.toml"),
+        "compress = 'zstd:1'\n",
+    )
+    .unwrap();
+    let output = run(&["import", "--store", store, &capture(CAPTURE)]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(files(folder.path(), ".pcap"), Vec::<PathBuf>::new());
+    let found = files(folder.path(), ".pcap.zst");
+    assert_eq!(found.len(), 1);
+    let file = found[0].to_str().unwrap();
+    for args in [&["zstd", "-dcq", file][..], &["zstdcat", file]] {
+        match std::process::Command::new(args[0])
+            .args(&args[1..])
+            .output()
+        {
+            Ok(output) => assert!(output.stdout == raw, "{args:?}"),
+            Err(e) => eprintln!("SKIPPED: no {}: {e}", args[0]),
+        }
+    }
+    // Named as any file.
+    assert_eq!(packets(file), packets(&capture(CAPTURE)));
+    let ls = |store: &str| run(&["store", "ls", "--store", store]).rows().remove(0);
+    let (compressed, plain) = (ls(store), ls(&raw_store));
+    assert_eq!(compressed[5..], plain[5..]);
+    let bytes = |row: &[String]| row[4].parse::<u64>().unwrap();
+    assert!(bytes(&compressed) < bytes(&plain));
+    let checked = run(&["store", "check", "--store", store]);
+    assert_eq!(checked.code, Some(0), "{}", checked.text());
+    let export = |store: &str| run(&["store", "export", "--store", store, "-w", "-"]).stdout;
+    assert!(export(store) == export(&raw_store));
+}
+
+#[test]
+fn a_damaged_compressed_file_is_named_and_read_as_far_as_it_is_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().to_str().unwrap();
+    let output = run(&[
+        "import",
+        "--compress",
+        "zstd",
+        "--store",
+        store,
+        &capture(CAPTURE),
+    ]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let path = files(folder.path(), ".pcap.zst").remove(0);
+    let whole = fs::read(&path).unwrap();
+    let count = || {
+        let query = "tag=pcap count | table -nt count";
+        let output = run(&["query", "--store", store, "--from", "1970-01-01", query]);
+        let count = output
+            .rows()
+            .first()
+            .map_or(0, |row| row[0].parse::<u64>().unwrap());
+        (count, output.stderr)
+    };
+    let (all, _) = count();
+    // In the table, and in the last frame.
+    for (cut, lost) in [(5, false), (3_000, true)] {
+        fs::write(&path, &whole[..whole.len() - cut]).unwrap();
+        let (some, notes) = count();
+        assert_eq!(some < all, lost, "{some} of {all}");
+        assert!(some > 0, "{notes}");
+        assert!(
+            notes.contains(&format!("{}: at byte ", path.display())) || !lost,
+            "{notes}"
+        );
+        let checked = run(&["store", "check", "--store", store]);
+        assert_eq!(checked.code, Some(3), "{}", checked.text());
+        assert!(
+            checked.text().contains(".pcap.zst: damaged: "),
+            "{}",
+            checked.text()
+        );
+    }
+    let wrong = run(&[
+        "import",
+        "--compress",
+        "lz4",
+        "--store",
+        store,
+        &capture(CAPTURE),
+    ]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(
+        wrong.stderr.contains("is no compression"),
+        "{}",
+        wrong.stderr
+    );
+}

@@ -55,8 +55,14 @@ fn sidecars(store: &Path) -> Vec<PathBuf> {
 }
 
 fn import(store: &Path, from: &Path) {
+    import_as(store, from, "none");
+}
+
+fn import_as(store: &Path, from: &Path, compress: &str) {
     let output = run(&[
         "import",
+        "--compress",
+        compress,
         "--store",
         store.to_str().unwrap(),
         from.to_str().unwrap(),
@@ -67,11 +73,26 @@ fn import(store: &Path, from: &Path) {
 #[test]
 fn a_store_answers_as_its_files_do_by_every_way() {
     let folder = tempfile::tempdir().unwrap();
+    answers_by_every_way(&folder.path().join("store"), "none");
+}
+
+#[test]
+fn a_compressed_store_answers_as_its_files_do_by_every_way() {
+    let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
+    answers_by_every_way(&store, "zstd");
+    let (mut raw, mut compressed) = (Vec::new(), Vec::new());
+    files(&store, "pcap", &mut raw);
+    files(&store, "zst", &mut compressed);
+    assert_eq!(raw, Vec::<PathBuf>::new());
+    assert!(!compressed.is_empty());
+}
+
+fn answers_by_every_way(store: &Path, compress: &str) {
     let captures = shipped().join("bittorrent");
     let more = shipped().join("protocols");
-    import(&store, &captures);
-    import(&store, &more);
+    import_as(store, &captures, compress);
+    import_as(store, &more, compress);
     let (captures, more) = (captures.to_str().unwrap(), more.to_str().unwrap());
     let store_args = ["--store", store.to_str().unwrap(), "--from", "1970-01-01"];
     let expected: Vec<_> = QUERIES
@@ -79,7 +100,7 @@ fn a_store_answers_as_its_files_do_by_every_way() {
         .map(|query| answer(&["-r", captures, "-r", more], query).0)
         .collect();
     assert!(expected.iter().filter(|rows| rows.len() > 1).count() > QUERIES.len() / 2);
-    assert!(!sidecars(&store).is_empty());
+    assert!(!sidecars(store).is_empty());
     let check = |way: &str, noted: &str| {
         for (query, expected) in QUERIES.iter().zip(&expected) {
             let (rows, notes) = answer(&store_args, query);
@@ -91,7 +112,7 @@ fn a_store_answers_as_its_files_do_by_every_way() {
         }
     };
     check("with sidecars", "");
-    for (at, path) in sidecars(&store).into_iter().enumerate() {
+    for (at, path) in sidecars(store).into_iter().enumerate() {
         let mut bytes = fs::read(&path).unwrap();
         // In the data of one, in the metadata of the next, cut the third.
         match at % 3 {
@@ -105,7 +126,7 @@ fn a_store_answers_as_its_files_do_by_every_way() {
         fs::write(&path, bytes).unwrap();
     }
     check("with damaged sidecars", "");
-    sidecars(&store)
+    sidecars(store)
         .iter()
         .for_each(|path| fs::remove_file(path).unwrap());
     check("without sidecars", "");

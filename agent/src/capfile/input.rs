@@ -1,8 +1,19 @@
 //! Inputs: files and spooled pipes, whole or in parts.
 
-use std::{fs::File, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    fs::File,
+    io::{Read, Seek},
+    ops::Range,
+    path::PathBuf,
+    sync::Arc,
+};
 
-use super::{Error, FrameReader, RecordReader, reader::Format, source::Store, split};
+use super::{
+    Error, Facts, FrameReader, RecordReader,
+    reader::Format,
+    source::{Store, StoreReader},
+    split,
+};
 
 /// A capture to read: a file, or what came through a pipe. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -10,6 +21,8 @@ pub struct Input {
     name: Arc<str>,
     store: Arc<Store>,
     size: u64,
+    /// Bytes as offsets count them: those of the uncompressed file where it is in frames.
+    length: u64,
     interface: Arc<str>,
 }
 
@@ -20,6 +33,7 @@ impl Input {
             name: path.to_string_lossy().into(),
             store: Arc::new(Store::path(path)),
             size,
+            length: size,
             interface: Arc::default(),
         }
     }
@@ -29,6 +43,7 @@ impl Input {
             name: name.into(),
             store: Arc::new(store),
             size,
+            length: size,
             interface: Arc::default(),
         }
     }
@@ -42,6 +57,38 @@ impl Input {
     /// The first `size` bytes of an open file, under whatever name it goes by now.
     pub fn from_file(name: &str, file: File, size: u64) -> Self {
         Self::from_store(name, Store::open(file, size), size)
+    }
+
+    /// The first `length` bytes of a pcap file that is under the name `raw` or, in compressed
+    /// frames ([`super::compress_frames`]), under the name `compressed`, whichever there is when
+    /// it is opened. Offsets, parts and single packets are those of the uncompressed file. `size`
+    /// is what it takes on the disk.
+    pub fn from_forms(
+        name: &str,
+        raw: PathBuf,
+        compressed: PathBuf,
+        length: u64,
+        size: u64,
+    ) -> Self {
+        let store = Store::forms(raw, compressed, length);
+        Self {
+            length,
+            ..Self::from_store(name, store, size)
+        }
+    }
+
+    /// A pcap file in compressed frames that is in memory, as [`Self::from_forms`].
+    ///
+    /// # Errors
+    /// If zstd has no memory.
+    pub fn from_frames(name: &str, bytes: Vec<u8>) -> Result<Self, Error> {
+        let size = bytes.len() as u64;
+        let (store, length) =
+            Store::frames(bytes).map_err(|source| Error::io("read", name, source))?;
+        Ok(Self {
+            length,
+            ..Self::from_store(name, store, size)
+        })
     }
 
     /// The interface of the frames of a file that names none (every pcap).
@@ -61,12 +108,37 @@ impl Input {
         self.size
     }
 
+    /// Length in bytes as offsets count them: of the uncompressed file where it is in frames,
+    /// else as [`Self::size_bytes`].
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// What opening the file says of it now.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn facts(&self) -> Result<Facts, Error> {
+        let facts = StoreReader::open(&self.store, 0, u64::MAX).and_then(|reader| reader.facts());
+        facts.map_err(|source| Error::io("open", &self.name, source))
+    }
+
+    /// The bytes from the start, as offsets count them.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub fn bytes(&self) -> Result<impl Read + Seek + use<>, Error> {
+        let reader = StoreReader::open(&self.store, 0, u64::MAX);
+        reader.map_err(|source| Error::io("open", &self.name, source))
+    }
+
     /// Reads the whole input.
     pub fn open(&self) -> Result<FrameReader, Error> {
         Ok(FrameReader::open(&self.store, &self.name)?.with_interface(&self.interface))
     }
 
-    /// Reads single packets of a pcap file that is not compressed, by the offsets of their records.
+    /// Reads single packets of a pcap file that is not compressed, or in frames, by the offsets of
+    /// their records.
     pub fn open_records(&self) -> Result<RecordReader, Error> {
         RecordReader::open(&self.store, &self.name)
     }
@@ -132,7 +204,7 @@ impl Part {
 
     /// Byte offsets in the file; the last part ends at its end, however long that is by now.
     pub fn range(&self) -> Range<u64> {
-        self.range.start..self.range.end.min(self.input.size.max(self.range.start))
+        self.range.start..self.range.end.min(self.input.length.max(self.range.start))
     }
 
     /// Reads the part.

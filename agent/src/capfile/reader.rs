@@ -3,10 +3,7 @@
 use std::{
     io::{self, Read},
     ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use super::{
@@ -15,7 +12,7 @@ use super::{
     damage::Damage,
     pcap::{self, Pcap},
     pcapng::{self, Pcapng},
-    source::{Store, StoreReader},
+    source::{Shared, Store, StoreReader},
     window::Window,
 };
 use crate::frame::{Frame, LinkType};
@@ -52,6 +49,10 @@ impl Format {
     /// Reads the header of the file; `None` if it is no capture.
     fn open(window: &mut Window, damage: &mut Damage) -> Option<Self> {
         if !window.ensure(4) {
+            if let Some(reason) = window.take_failure() {
+                damage.report(0, Problem::Read(reason));
+                return Some(Self::Unreadable);
+            }
             match window.bytes().len() as u64 {
                 0 => damage.report(0, Problem::Empty),
                 have => {
@@ -84,26 +85,33 @@ pub(super) fn is_capture(store: &Arc<Store>) -> io::Result<bool> {
 /// How an input is compressed.
 pub(super) fn compression(store: &Arc<Store>) -> io::Result<Option<Compression>> {
     let mut start = Vec::with_capacity(8);
-    StoreReader::open(store, 0, 8)?
+    let read = StoreReader::open(store, 0, 8)?
         .take(8)
-        .read_to_end(&mut start)?;
+        .read_to_end(&mut start);
+    match read {
+        // A damaged frame of a file whose frames are read; its reader says so.
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => {}
+        other => {
+            other?;
+        }
+    }
     Ok(Compression::detect(&start))
 }
 
 /// The decompressed bytes from `offset` on. Only an input that is not compressed can be entered
 /// in its middle.
-fn window(store: &Arc<Store>, offset: u64, stop: u64) -> io::Result<(Window, Arc<AtomicU64>)> {
+fn window(store: &Arc<Store>, offset: u64, stop: u64) -> io::Result<(Window, Shared)> {
     let compression = match offset {
         0 => compression(store)?,
         _ => None,
     };
     let reader = StoreReader::open(store, offset, stop)?;
-    let read = reader.counter();
+    let shared = reader.shared().clone();
     let source = match compression {
         Some(compression) => compression.decoder(reader)?,
         None => Box::new(reader),
     };
-    Ok((Window::new(source, offset, stop), read))
+    Ok((Window::new(source, offset, stop), shared))
 }
 
 /// Reads the frames of an input or a part.
@@ -111,7 +119,8 @@ pub struct FrameReader {
     window: Window,
     format: Format,
     damage: Damage,
-    read: Arc<AtomicU64>,
+    store: Arc<Store>,
+    shared: Shared,
     /// What [`Format::changes`] must be where the next part starts.
     expected_changes: Option<u64>,
     /// Of frames whose file names none.
@@ -137,13 +146,14 @@ impl FrameReader {
         if range.start == 0 {
             return Self::open_until(store, name, range.end, Some(start.changes()));
         }
-        let (window, read) = window(store, range.start, range.end)
+        let (window, shared) = window(store, range.start, range.end)
             .map_err(|source| Error::io("read", name, source))?;
         Ok(Self {
             window,
             format: start.clone(),
             damage: Damage::new(Arc::clone(name)),
-            read,
+            store: Arc::clone(store),
+            shared,
             expected_changes: Some(start.changes()),
             interface: Arc::default(),
             done: false,
@@ -157,7 +167,7 @@ impl FrameReader {
         stop: u64,
         expected_changes: Option<u64>,
     ) -> Result<Self, Error> {
-        let (mut window, read) =
+        let (mut window, shared) =
             window(store, 0, stop).map_err(|source| Error::io("read", name, source))?;
         let mut damage = Damage::new(Arc::clone(name));
         let Some(format) = Format::open(&mut window, &mut damage) else {
@@ -170,7 +180,8 @@ impl FrameReader {
             window,
             format,
             damage,
-            read,
+            store: Arc::clone(store),
+            shared,
             expected_changes,
             interface: Arc::default(),
             done: false,
@@ -188,11 +199,16 @@ impl FrameReader {
     /// Damage ends nothing that can be read on, and is in [`Self::warnings`].
     #[inline]
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
-        let record = match &mut self.format {
-            _ if self.done => None,
-            Format::Pcap(pcap) => pcap.next(&mut self.window, &mut self.damage),
-            Format::Pcapng(pcapng) => pcapng.next(&mut self.window, &mut self.damage),
-            Format::Unreadable => None,
+        let record = loop {
+            let record = match &mut self.format {
+                _ if self.done => None,
+                Format::Pcap(pcap) => pcap.next(&mut self.window, &mut self.damage),
+                Format::Pcapng(pcapng) => pcapng.next(&mut self.window, &mut self.damage),
+                Format::Unreadable => None,
+            };
+            if record.is_some() || !self.resume() {
+                break record;
+            }
         };
         let Some(record) = record else {
             self.finish();
@@ -220,7 +236,7 @@ impl FrameReader {
     /// Stored bytes read so far (compressed bytes of a compressed input); may run ahead of the
     /// frames by a buffer.
     pub fn bytes_read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+        self.shared.read.load(Ordering::Relaxed)
     }
 
     /// Whether the reader of a part, having given its last frame, did not stand at the start of
@@ -233,6 +249,24 @@ impl FrameReader {
     /// The format as read so far, for the readers of parts.
     pub(super) fn into_format(self) -> Format {
         self.format
+    }
+
+    /// Goes on behind damage that the source can tell the end of: its next byte starts a record.
+    #[cold]
+    fn resume(&mut self) -> bool {
+        let to = self.shared.resume.swap(0, Ordering::Relaxed);
+        if self.done || to <= self.window.offset() || !matches!(self.format, Format::Pcap(_)) {
+            return false;
+        }
+        let (stop, shared) = (self.window.stop(), self.shared.clone());
+        let Ok(reader) = StoreReader::open_after(&self.store, to, stop, shared) else {
+            return false;
+        };
+        let offset = self.window.offset();
+        let reason = self.window.take_failure().unwrap_or_default();
+        self.damage.report(offset, Problem::Read(reason));
+        self.window = Window::new(Box::new(reader), to, stop);
+        true
     }
 
     #[cold]

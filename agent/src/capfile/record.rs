@@ -56,7 +56,7 @@ impl RecordReader {
     }
 
     fn fill(&mut self, from: u64, wanted: usize) -> io::Result<()> {
-        self.source.seek(from);
+        self.source.go_to(from);
         self.start = from;
         self.window.clear();
         let source = &mut self.source;
@@ -67,7 +67,8 @@ impl RecordReader {
     /// Stored bytes read so far.
     pub fn bytes_read(&self) -> u64 {
         self.source
-            .counter()
+            .shared()
+            .read
             .load(std::sync::atomic::Ordering::Relaxed)
     }
 }

@@ -7,7 +7,7 @@
 //! are left pass through one header, that is a true one. The readers check it nevertheless
 //! (see [`super::Part`]), for the true chain may be broken where a file is damaged.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 
 use super::{
     Error, Input,
@@ -30,7 +30,7 @@ const HEAD: usize = 16;
 /// (`None` if there is but one part).
 pub(super) fn starts(input: &Input, parts: usize) -> Result<(Vec<u64>, Option<Format>), Error> {
     let mut starts = vec![0];
-    let size = input.size_bytes();
+    let size = input.length();
     let parts = (parts as u64).min(size / MIN_PART);
     let failed = |source| Error::io("read", input.name(), source);
     if parts < 2
@@ -66,9 +66,14 @@ fn boundary(input: &Input, format: &Format, place: u64) -> io::Result<Option<u64
     let mut view = FIRST_VIEW;
     while view <= LAST_VIEW {
         let mut bytes = Vec::with_capacity(view);
-        StoreReader::open(input.store(), place, u64::MAX)?
+        let read = StoreReader::open(input.store(), place, u64::MAX)?
             .take(view as u64)
-            .read_to_end(&mut bytes)?;
+            .read_to_end(&mut bytes);
+        match read {
+            // Whoever reads the frames says where they are damaged.
+            Err(e) if e.kind() == ErrorKind::InvalidData => return Ok(None),
+            other => other?,
+        };
         let found = match format {
             Format::Pcap(pcap) => merged_chain(&bytes, pcap.longest_record(), |at| {
                 pcap_record(pcap, &bytes, at)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::args::QueryArgs;
 use super::error::Error;
-use crate::capfile::{self, Input};
+use crate::capfile;
 use crate::exec::scan::{ScanFile, matches_tag};
 use crate::exec::{LossEntry, Source};
 use crate::plan::loss;
@@ -110,14 +110,9 @@ fn stored(store: &Path, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> {
 }
 
 fn scan_file(file: &store::CaptureFile) -> Result<ScanFile, Error> {
-    // A file that is being written gets another name when it is closed: it is opened now.
-    let input = if file.active {
-        file.input()?
-    } else {
-        Input::from_path(file.path.clone(), file.length)
-    };
     Ok(ScanFile {
-        input: input.with_interface(&file.source.interface),
+        // A file that is being written gets another name when it is closed: it is opened now.
+        input: file.input_later()?,
         tag: file.source.tag.as_str().into(),
         stored: true,
         sidecar: file.sidecar.clone(),

@@ -207,13 +207,14 @@ fn failed(path: &Path, error: &io::Error) -> Error {
 pub(super) fn import(args: &ImportArgs, out: &mut dyn Write) -> Result<u8, Error> {
     let inputs = capfile::discover(&args.files)?;
     std::fs::create_dir_all(&args.store).map_err(|e| failed(&args.store, &e))?;
-    let done = import::import(&args.store, &args.tag, &inputs);
+    let done = import::import(&args.store, &args.tag, &inputs, args.compress);
     let done = done.map_err(|error| match error {
         ImportError::Store(error) => Error::from(error),
         other => Error::StoreWork(other.to_string()),
     })?;
     done.warnings.iter().for_each(|warning| warn(warning));
     done.without_sidecar.iter().for_each(|error| warn(error));
+    done.not_compressed.iter().for_each(|error| warn(error));
     for (count, what) in [
         (done.clamped, "had a time that pcap cannot hold"),
         (done.without_time, "had no time: they are dated 1970"),

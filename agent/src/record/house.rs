@@ -1,4 +1,5 @@
-//! The thread that looks after a store while it is written: sidecars of closed files, retention.
+//! The thread that looks after a store while it is written: sidecars of closed files, their
+//! compression, retention.
 //!
 //! It runs at a low priority: what it does can wait, packets cannot.
 
@@ -7,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
-use crate::store::{Retention, Wells, retention, sidecar};
+use crate::store::{Compress, Retention, Wells, compress, retention, sidecar};
 
 /// How often retention is enforced when nothing asks for it.
 const EVERY: Duration = Duration::from_secs(10);
@@ -17,7 +18,7 @@ const NICE: i32 = 10;
 
 /// What the thread is asked to do.
 enum Task {
-    /// Make the sidecar of a closed capture file.
+    /// Make the sidecar of a closed capture file, and compress it.
     Closed(PathBuf),
     /// Make room: something could not be written.
     MakeRoom,
@@ -31,14 +32,19 @@ pub(super) struct House {
 }
 
 impl House {
-    /// Starts the thread. `retention` holds for every well that is written, over what its own
-    /// configuration says.
-    pub(super) fn start(store: &Path, retention: Retention) -> std::io::Result<Self> {
+    /// Starts the thread. `retention` and `compress` hold for every well that is written, over what
+    /// its own configuration says.
+    pub(super) fn start(
+        store: &Path,
+        retention: Retention,
+        compress: Option<Compress>,
+    ) -> std::io::Result<Self> {
         let (tasks, todo) = mpsc::channel();
         let (told, notes) = mpsc::channel();
         let keeper = Keeper {
             store: store.to_owned(),
             retention,
+            compress,
             told,
             failing: false,
         };
@@ -85,6 +91,7 @@ impl House {
 struct Keeper {
     store: PathBuf,
     retention: Retention,
+    compress: Option<Compress>,
     told: Sender<String>,
     /// Whether retention failed the last time, which is said once.
     failing: bool,
@@ -96,14 +103,14 @@ impl Keeper {
         self.enforce();
         loop {
             match todo.recv_timeout(EVERY) {
-                Ok(Task::Closed(capture)) => self.index(&capture),
+                Ok(Task::Closed(capture)) => self.closed(&capture),
                 Ok(Task::MakeRoom) => {
                     // One answer to all that piled up meanwhile.
                     let waiting: Vec<Task> = todo.try_iter().collect();
                     self.enforce();
                     for task in waiting {
                         if let Task::Closed(capture) = task {
-                            self.index(&capture);
+                            self.closed(&capture);
                         }
                     }
                 }
@@ -111,6 +118,21 @@ impl Keeper {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.enforce();
+        }
+    }
+
+    fn closed(&self, capture: &Path) {
+        self.index(capture);
+        // Read each time, as for retention, which says what is wrong with a configuration.
+        let of_well = || {
+            let wells = Wells::read(&self.store).ok()?;
+            Some(wells.compress_of(&self.store, capture))
+        };
+        let how = self.compress.or_else(of_well).unwrap_or_default();
+        if let Compress::Zstd(level) = how
+            && let Err(error) = compress::compress(capture, level)
+        {
+            self.tell(format!("{} stays as it is: {error}", capture.display()));
         }
     }
 

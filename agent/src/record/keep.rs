@@ -10,7 +10,7 @@ use super::worker::wall_ns;
 use super::write::{Output, WriteError};
 use crate::store::loss::{self, Reason};
 use crate::store::recover::Action;
-use crate::store::{Outcome, RecordBlock, Retention, SourceWriter, Wells, WriterOptions};
+use crate::store::{Compress, Outcome, RecordBlock, Retention, SourceWriter, Wells, WriterOptions};
 
 /// How the store is written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +21,8 @@ pub struct StoreOptions {
     pub file_time: Option<Duration>,
     /// What is kept, over what the wells say.
     pub retention: Retention,
+    /// How closed files are kept, over what the wells say.
+    pub compress: Option<Compress>,
 }
 
 /// Writes to a store.
@@ -48,7 +50,8 @@ impl StoreOutput {
             source,
         })?;
         let wells = Wells::read(store)?;
-        let house = House::start(store, options.retention).map_err(|source| WriteError::File {
+        let house = House::start(store, options.retention, options.compress);
+        let house = house.map_err(|source| WriteError::File {
             action: "start the thread that looks after",
             path: store.display().to_string(),
             source,

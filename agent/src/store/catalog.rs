@@ -2,13 +2,13 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read, Seek},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
-    Error, Sidecar, Source,
+    Error, Sidecar, Source, compress,
     layout::{self, ClosedName, Kind, Listing, active_name},
     records::{self, FILE_HEADER, FileHeader},
     sidecar, state,
@@ -46,12 +46,14 @@ pub struct CaptureFile {
     pub source: Arc<Source>,
     /// Number in the source's order of writing.
     pub sequence: u64,
-    /// Path then; [`Self::open`] finds the file under its later name, too.
+    /// Path then; [`Self::input`] finds the file under its later name, too.
     pub path: PathBuf,
     /// Whether it was being written.
     pub active: bool,
-    /// Bytes that belong to the snapshot: whole records.
+    /// Bytes that belong to the snapshot: whole records, uncompressed.
     pub length: u64,
+    /// Bytes of the file on the disk: other than `length` where it is compressed.
+    pub stored_bytes: u64,
     /// Link type of all its packets.
     pub link_type: LinkType,
     /// Path of its sidecar, valid or not.
@@ -63,27 +65,6 @@ pub struct CaptureFile {
 }
 
 impl CaptureFile {
-    /// Opens the file, wherever it is by now.
-    ///
-    /// # Errors
-    /// [`Error::Removed`] if retention took it.
-    pub fn open(&self) -> Result<File, Error> {
-        match File::open(&self.path) {
-            Ok(file) => return Ok(file),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(Error::io("open", &self.path)(e)),
-        }
-        let listing = Listing::read(&self.folder)?;
-        let path = match listing.closed.get(&self.sequence) {
-            Some(set) => set.name.path(&self.folder, Kind::Capture),
-            None => return Err(Error::Removed(self.path.clone())),
-        };
-        match File::open(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::Removed(path)),
-            other => other.map_err(Error::io("open", &path)),
-        }
-    }
-
     /// Opens its sidecar; `None` if it has none.
     ///
     /// # Errors
@@ -93,12 +74,44 @@ impl CaptureFile {
         Some(Sidecar::open(path, self.length))
     }
 
-    /// The file as an input of exactly the snapshot's length.
+    /// The file as an input of exactly the snapshot's length, wherever it is by now.
+    ///
+    /// # Errors
+    /// [`Error::Removed`] if retention took it.
     pub fn input(&self) -> Result<Input, Error> {
+        let input = self.input_later()?;
+        match input.facts() {
+            Err(e) if e.is_missing() => Err(Error::Removed(self.path.clone())),
+            Err(e) => Err(e.into()),
+            Ok(_) => Ok(input),
+        }
+    }
+
+    /// As [`Self::input`], but a closed file is opened only by who reads it.
+    ///
+    /// # Errors
+    /// [`Error::Removed`] if retention took a file that was being written.
+    pub fn input_later(&self) -> Result<Input, Error> {
         let name = self.path.to_string_lossy();
-        let input = Input::from_file(&name, self.open()?, self.length)
-            .with_interface(&self.source.interface);
-        Ok(input)
+        let of_forms = |raw: PathBuf, compressed: PathBuf| {
+            Input::from_forms(&name, raw, compressed, self.length, self.stored_bytes)
+        };
+        let forms = |kind| compress::path_of(&self.path, kind);
+        let input = match forms(Kind::Capture).zip(forms(Kind::Compressed)) {
+            Some((raw, compressed)) => of_forms(raw, compressed),
+            None => match File::open(&self.path) {
+                Ok(file) => Input::from_file(&name, file, self.length),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    let listing = Listing::read(&self.folder)?;
+                    let set = listing.closed.get(&self.sequence);
+                    let set = set.ok_or_else(|| Error::Removed(self.path.clone()))?;
+                    let path = |kind| set.name.path(&self.folder, kind);
+                    of_forms(path(Kind::Capture), path(Kind::Compressed))
+                }
+                Err(e) => return Err(Error::io("open", &self.path)(e)),
+            },
+        };
+        Ok(input.with_interface(&self.source.interface))
     }
 }
 
@@ -147,7 +160,7 @@ impl Snapshot {
         // moment; what is both was closed meanwhile.
         let newest = listing.active.keys().next_back().copied();
         let closed = listing.closed.values().filter(|set| {
-            set.has(Kind::Capture) && newest.is_none_or(|newest| set.name.sequence <= newest)
+            set.packets().is_some() && newest.is_none_or(|newest| set.name.sequence <= newest)
         });
         for set in closed {
             self.closed(source, folder, set, times_ns);
@@ -167,30 +180,28 @@ impl Snapshot {
         set: &layout::FileSet,
         asked_ns: Option<(i64, i64)>,
     ) {
-        let path = set.name.path(folder, Kind::Capture);
+        let kind = set.packets().unwrap_or(Kind::Capture);
         let has_sidecar = set.has(Kind::Sidecar);
         let sidecar = has_sidecar.then(|| set.name.path(folder, Kind::Sidecar));
-        let file = File::open(&path).map_err(|e| e.to_string());
-        let length = |file: &File| file.metadata().map(|m| m.len()).map_err(|e| e.to_string());
-        let read = file.and_then(|file| Ok((length(&file)?, header(&file)?)));
-        match read {
-            Ok((length, header)) => {
-                let mut file = CaptureFile {
-                    source: Arc::clone(source),
-                    sequence: set.name.sequence,
-                    path,
-                    active: false,
-                    length,
-                    link_type: header.link_type,
-                    sidecar,
-                    times_ns: None,
-                    folder: Arc::clone(folder),
-                };
-                if file.may_have(asked_ns) {
-                    self.files.push(file);
-                }
-            }
-            Err(reason) => self.skipped.push(Skipped { path, reason }),
+        let mut file = CaptureFile {
+            source: Arc::clone(source),
+            sequence: set.name.sequence,
+            path: set.name.path(folder, kind),
+            active: false,
+            length: u64::MAX,
+            stored_bytes: 0,
+            link_type: LinkType(0),
+            sidecar,
+            times_ns: None,
+            folder: Arc::clone(folder),
+        };
+        match file.measure_closed() {
+            Ok(()) if file.may_have(asked_ns) => self.files.push(file),
+            Ok(()) => {}
+            Err(reason) => self.skipped.push(Skipped {
+                path: file.path,
+                reason,
+            }),
         }
     }
 
@@ -208,6 +219,7 @@ impl Snapshot {
             path,
             active: true,
             length: 0,
+            stored_bytes: 0,
             link_type: LinkType(0),
             sidecar: None,
             times_ns: None,
@@ -237,14 +249,27 @@ impl CaptureFile {
             .is_none_or(|(min, max)| max >= from && min < to)
     }
 
+    /// Finds out the lengths and the link type of a closed file.
+    fn measure_closed(&mut self) -> Result<(), String> {
+        let input = self.input_later().map_err(|e| e.to_string())?;
+        let facts = input.facts().map_err(|e| e.to_string())?;
+        self.link_type = header(input.bytes().map_err(|e| e.to_string())?)?.link_type;
+        self.length = facts.length;
+        self.stored_bytes = facts.stored;
+        Ok(())
+    }
+
     /// Finds out how far the whole records of an active file go, and its link type.
     fn measure(&mut self, live: Option<state::State>) -> Result<(), String> {
-        let file = self.open().map_err(|e| e.to_string())?;
-        let length = file.metadata().map_err(|e| e.to_string())?.len();
+        self.length = u64::MAX;
+        let input = self.input_later().map_err(|e| e.to_string())?;
+        let length = input.facts().map_err(|e| e.to_string())?.length;
+        self.length = 0;
         if length < FILE_HEADER as u64 {
             return Ok(());
         }
-        let header = header(&file)?;
+        let mut file = input.bytes().map_err(|e| e.to_string())?;
+        let header = header(&mut file)?;
         self.link_type = header.link_type;
         self.length = match live {
             Some(state) if state.sequence == self.sequence => state.length.min(length),
@@ -252,15 +277,16 @@ impl CaptureFile {
             Some(state) if state.sequence > self.sequence => length,
             Some(_) => 0,
             None => {
-                let walk = records::walk(&file, header, length).map_err(|e| e.to_string())?;
+                let walk = records::walk(&mut file, header, length).map_err(|e| e.to_string())?;
                 walk.end
             }
         };
+        self.stored_bytes = self.length;
         Ok(())
     }
 }
 
-fn header(file: &File) -> Result<FileHeader, String> {
+fn header(file: impl Read + Seek) -> Result<FileHeader, String> {
     match FileHeader::read(file) {
         Ok(Some(header)) => Ok(header),
         Ok(None) => Err("it does not start as a capture file of the store does".to_owned()),

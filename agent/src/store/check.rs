@@ -1,7 +1,7 @@
 //! Whether a store is what it says: every file is read, and compared with what belongs to it.
 
 use std::{
-    fs::File,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use super::{
     state,
 };
 use crate::{
-    capfile::Input,
+    capfile::{self, Input},
     decode::{Packet, Tuple},
 };
 
@@ -133,42 +133,63 @@ impl Checked {
                 Err(e) => self.find(path(Kind::Counters), Problem::Unreadable(e.to_string())),
             }
         }
-        let capture = path(Kind::Capture);
-        match (set.has(Kind::Capture), set.has(Kind::Sidecar)) {
-            (true, has_sidecar) => {
+        match (set.packets(), set.has(Kind::Sidecar)) {
+            (Some(kind), has_sidecar) => {
+                let gone = || !path(Kind::Capture).exists() && !path(Kind::Compressed).exists();
                 // Retention may have been faster.
-                if let Err(problem) = self.capture(&capture, set, has_sidecar)
-                    && capture.exists()
+                if let Err(problem) = self.capture(folder, kind, set, has_sidecar)
+                    && !gone()
                 {
-                    self.find(capture, problem);
+                    self.find(path(kind), problem);
                 }
             }
-            (false, true) => self.find(path(Kind::Sidecar), Problem::Orphan),
-            (false, false) => {}
+            (None, true) => self.find(path(Kind::Sidecar), Problem::Orphan),
+            (None, false) => {}
         }
     }
 
-    fn capture(&mut self, path: &Path, set: &FileSet, has_sidecar: bool) -> Result<(), Problem> {
-        let unreadable = |e: std::io::Error| Problem::Unreadable(e.to_string());
-        let file = File::open(path).map_err(unreadable)?;
-        let length = file.metadata().map_err(unreadable)?.len();
-        let header = FileHeader::read(&file).map_err(unreadable)?;
+    fn capture(
+        &mut self,
+        folder: &Path,
+        kind: Kind,
+        set: &FileSet,
+        has_sidecar: bool,
+    ) -> Result<(), Problem> {
+        let unreadable = |e: io::Error| match e.kind() {
+            io::ErrorKind::InvalidData => Problem::Damaged(e.to_string()),
+            _ => Problem::Unreadable(e.to_string()),
+        };
+        let refused = |e: capfile::Error| Problem::Unreadable(e.to_string());
+        let path = set.name.path(folder, kind);
+        let input = Input::from_forms(
+            &path.to_string_lossy(),
+            set.name.path(folder, Kind::Capture),
+            set.name.path(folder, Kind::Compressed),
+            u64::MAX,
+            0,
+        );
+        let facts = input.facts().map_err(refused)?;
+        let length = facts.length;
+        let mut file = input.bytes().map_err(refused)?;
+        let header = FileHeader::read(&mut file).map_err(unreadable)?;
         let header = header.ok_or_else(|| {
             Problem::Damaged("it does not start as a capture file of the store does".to_owned())
         })?;
-        let walk = records::walk(&file, header, length).map_err(unreadable)?;
+        let walk = records::walk(&mut file, header, length).map_err(unreadable)?;
         self.files += 1;
         self.packets += walk.packets;
         if walk.tail != Tail::Clean {
             let reason = format!("no whole record at byte {}", walk.end);
             return Err(Problem::Damaged(reason));
         }
+        if let Some(reason) = facts.damage {
+            return Err(Problem::Damaged(reason));
+        }
         if walk.first_ns != Some(set.name.time_ns) {
-            self.find(path.to_path_buf(), Problem::WrongName);
+            self.find(path, Problem::WrongName);
         }
         if has_sidecar {
-            let side = path.with_extension("parquet");
-            let input = Input::from_file(&path.to_string_lossy(), file, length);
+            let side = set.name.path(folder, Kind::Sidecar);
             let compared = Sidecar::open(&side, length)
                 .and_then(|sidecar| compare(&sidecar, &input))
                 .map_err(|e| Problem::Sidecar(e.to_string()));

@@ -25,7 +25,7 @@ pub struct ClosedFile {
     pub name: ClosedName,
     /// Path of the capture file; `None` if it held no packet and only its loss table was kept.
     pub path: Option<PathBuf>,
-    /// Length in bytes.
+    /// Length in bytes on the disk.
     pub length: u64,
 }
 

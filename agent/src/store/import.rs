@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Error, Outcome, RecordBlock, SourceWriter, Wells, WriterOptions, recover, sidecar,
-    writer::ClosedFile,
+    Compress, Error, Outcome, RecordBlock, SourceWriter, Wells, WriterOptions, compress, recover,
+    sidecar, writer::ClosedFile,
 };
 use crate::capfile::{Input, Warning};
 
@@ -32,6 +32,8 @@ pub struct Imported {
     pub warnings: Vec<Warning>,
     /// Sidecars that could not be made.
     pub without_sidecar: Vec<sidecar::Error>,
+    /// Files that stay as they are, though they were to be compressed.
+    pub not_compressed: Vec<Error>,
     /// What an earlier import left.
     pub recovered: recover::Report,
 }
@@ -54,8 +56,17 @@ pub enum ImportError {
 
 /// Imports inputs under a tag. Each file gets packets of one link type; none is shared with a
 /// capture, whose interface is another, nor with another import, which is refused meanwhile.
-pub fn import(store: &Path, tag: &str, inputs: &[Input]) -> Result<Imported, ImportError> {
-    let source = Wells::read(store)?.source(INTERFACE, tag)?;
+/// `compress` goes before what the well says.
+pub fn import(
+    store: &Path,
+    tag: &str,
+    inputs: &[Input],
+    compress: Option<Compress>,
+) -> Result<Imported, ImportError> {
+    let wells = Wells::read(store)?;
+    let source = wells.source(INTERFACE, tag)?;
+    let of_well = || wells.get(&source.well).map(|well| well.compress);
+    let compress = compress.or_else(of_well).unwrap_or_default();
     let options = WriterOptions {
         rotate_every: None,
         ..WriterOptions::default()
@@ -68,10 +79,21 @@ pub fn import(store: &Path, tag: &str, inputs: &[Input]) -> Result<Imported, Imp
     let written = inputs
         .iter()
         .try_for_each(|input| one(input, &mut writer, &mut imported));
-    let (files, stats, error) = writer.close(wall_ns());
-    for path in files.iter().filter_map(|file| file.path.as_ref()) {
+    let (mut files, stats, error) = writer.close(wall_ns());
+    for file in &mut files {
+        let Some(path) = &mut file.path else {
+            continue;
+        };
         if let Err(e) = sidecar::build(path, sidecar::ROWS_PER_GROUP) {
             imported.without_sidecar.push(e);
+        }
+        let Compress::Zstd(level) = compress else {
+            continue;
+        };
+        match compress::compress(path, level) {
+            Ok(Some(done)) => (*path, file.length) = (done.path, done.bytes),
+            Ok(None) => {}
+            Err(e) => imported.not_compressed.push(e),
         }
     }
     imported.packets = stats.stored;

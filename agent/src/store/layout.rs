@@ -8,7 +8,7 @@ use std::{
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::Error;
+use super::{Error, exclusive};
 
 /// Holds the lock and the state of a source's writer.
 pub(super) const STATE_FILE: &str = "writer.state";
@@ -110,6 +110,8 @@ pub(super) fn unescape(escaped: &str) -> Option<String> {
 pub enum Kind {
     /// Packets: `.pcap`.
     Capture,
+    /// The same packets in compressed frames, after the capture file is closed: `.pcap.zst`.
+    Compressed,
     /// Tuples of the packets: `.parquet`.
     Sidecar,
     /// What was lost meanwhile: `.counters`.
@@ -118,11 +120,22 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Capture, Self::Sidecar, Self::Counters];
+    pub const ALL: [Self; 4] = [
+        Self::Capture,
+        Self::Compressed,
+        Self::Sidecar,
+        Self::Counters,
+    ];
+
+    /// Whether it holds packets.
+    pub fn has_packets(self) -> bool {
+        matches!(self, Self::Capture | Self::Compressed)
+    }
 
     fn extension(self) -> &'static str {
         match self {
             Self::Capture => "pcap",
+            Self::Compressed => "pcap.zst",
             Self::Sidecar => "parquet",
             Self::Counters => "counters",
         }
@@ -193,6 +206,9 @@ pub fn active_name(sequence: u64, kind: Kind) -> String {
 pub fn parse_active(file_name: &str) -> Option<(u64, Kind)> {
     let (stem, kind) = Kind::split(file_name)?;
     let sequence = stem.strip_prefix("active-")?.parse().ok()?;
+    if kind == Kind::Compressed {
+        return None;
+    }
     (active_name(sequence, kind) == file_name).then_some((sequence, kind))
 }
 
@@ -209,6 +225,14 @@ impl FileSet {
     /// Whether there is a file of this kind.
     pub fn has(&self, kind: Kind) -> bool {
         self.kinds.contains(&kind)
+    }
+
+    /// The kind of the file that has its packets. For a moment there are both; then it is the one
+    /// that goes, whose name leads to the other.
+    pub fn packets(&self) -> Option<Kind> {
+        [Kind::Capture, Kind::Compressed]
+            .into_iter()
+            .find(|&kind| self.has(kind))
     }
 }
 
@@ -277,6 +301,9 @@ impl Listing {
     }
 
     fn day(&mut self, source_folder: &Path, day: &Path) -> Result<(), Error> {
+        // Listing takes time, in which a file must not pass from a name that was not looked at
+        // yet to one that should have been.
+        let _shared = exclusive::shared(day);
         for (path, name, is_folder) in entries(day)? {
             let parsed = ClosedName::parse(&name)
                 .filter(|(closed, _)| !is_folder && closed.folder(source_folder) == day);

@@ -16,7 +16,7 @@ pub struct Held {
     pub files: u64,
     /// Files being written.
     pub active: u64,
-    /// Bytes of capture files.
+    /// Bytes of capture files, as they are on the disk.
     pub capture_bytes: u64,
     /// Bytes of sidecars and loss tables.
     pub other_bytes: u64,
@@ -54,7 +54,7 @@ fn held(store: &Path, source: Source, snapshot: &Snapshot) -> Result<Held, Error
         }
         held.files += 1;
         held.active += u64::from(file.active);
-        held.capture_bytes += file.length;
+        held.capture_bytes += file.stored_bytes;
         match file.open_sidecar() {
             Some(Ok(sidecar)) => held.count(&sidecar),
             _ => held.uncounted_files += 1,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! STORE/WELL/IFACE/2026/11/24/20261124T180000.000000000Z-000042.pcap      closed
+//! STORE/WELL/IFACE/2026/11/24/20261124T180000.000000000Z-000042.pcap.zst  the same, compressed
 //! STORE/WELL/IFACE/2026/11/24/20261124T180000.000000000Z-000042.parquet   its tuple sidecar
 //! STORE/WELL/IFACE/2026/11/24/20261124T180000.000000000Z-000042.counters  what was lost meanwhile
 //! STORE/WELL/IFACE/active-000043.pcap                                     being written
@@ -10,7 +11,7 @@
 //! `docs/store.md` says for users what is where and what can be lost.
 //!
 //! Invariants: capture files are the truth, everything else can be made again from them; a
-//! closed capture file never changes; a source has one writer at a time (a lock says so); its
+//! closed capture file never changes, but for its form (compressed or not); a source has one writer at a time (a lock says so); its
 //! sequence numbers grow for ever, and order by them is the order of writing, whatever the times
 //! of packets say; a name appears by atomic rename once its content is on the disk. Unknown
 //! files are never touched.
@@ -19,7 +20,9 @@ pub mod block;
 pub mod catalog;
 pub mod check;
 mod close;
+pub mod compress;
 mod error;
+mod exclusive;
 pub mod export;
 pub mod import;
 pub mod layout;
@@ -42,6 +45,7 @@ mod tests;
 
 pub use block::{RECORD_HEADER, RecordBlock};
 pub use catalog::{CaptureFile, Filter, Snapshot};
+pub use compress::Compress;
 pub use error::Error;
 pub use layout::Source;
 pub use records::FileHeader;

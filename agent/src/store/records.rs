@@ -1,9 +1,6 @@
 //! The records of a stored capture file: its header, and how far its whole records go.
 
-use std::{
-    fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom},
-};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::block::RECORD_HEADER;
 use crate::frame::LinkType;
@@ -53,9 +50,11 @@ impl FileHeader {
         (bytes.get(..FILE_HEADER)? == header.to_bytes()).then_some(header)
     }
 
-    pub(super) fn read(file: &File) -> io::Result<Option<Self>> {
+    /// Reads the header at the start of a file, which is where `file` ends up behind.
+    pub(super) fn read(mut file: impl Read + Seek) -> io::Result<Option<Self>> {
         let mut bytes = [0; FILE_HEADER];
-        match std::os::unix::fs::FileExt::read_exact_at(file, &mut bytes, 0) {
+        file.seek(SeekFrom::Start(0))?;
+        match file.read_exact(&mut bytes) {
             Ok(()) => Ok(Self::from_bytes(&bytes)),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(e) => Err(e),
@@ -93,7 +92,7 @@ pub(super) struct Walk {
 }
 
 /// Reads record headers from the start of a file up to `length` bytes.
-pub(super) fn walk(file: &File, header: FileHeader, length: u64) -> io::Result<Walk> {
+pub(super) fn walk(file: impl Read + Seek, header: FileHeader, length: u64) -> io::Result<Walk> {
     let mut reader = BufReader::with_capacity(BUFFER, file);
     reader.seek(SeekFrom::Start(FILE_HEADER as u64))?;
     let mut walk = Walk {

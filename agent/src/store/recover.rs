@@ -13,6 +13,7 @@ use std::{
 use super::{
     Error,
     close::{self, Closing},
+    compress,
     layout::{Kind, Listing, active_name},
     loss::Table,
     records::{self, FILE_HEADER, FileHeader, Tail},
@@ -67,7 +68,12 @@ pub(super) fn recover(source_folder: &Path, now_ns: i64) -> Result<Report, Error
         report.push(Action::Removed { path });
     }
     for set in listing.closed.values() {
-        if set.has(Kind::Sidecar) && !set.has(Kind::Capture) {
+        if set.has(Kind::Capture) && set.has(Kind::Compressed) {
+            let path = |kind| set.name.path(source_folder, kind);
+            let removed = compress::settle(&path(Kind::Capture), &path(Kind::Compressed))?;
+            report.extend(removed.map(|path| Action::Removed { path }));
+        }
+        if set.has(Kind::Sidecar) && set.packets().is_none() {
             let path = set.name.path(source_folder, Kind::Sidecar);
             close::remove(&path)?;
             report.push(Action::Removed { path });

@@ -36,7 +36,7 @@ pub fn reindex(
         match sidecar::build(&file.path, rows_per_group) {
             Ok(made) => done.made.push(made),
             // Retention was faster.
-            Err(_) if !file.path.exists() => {}
+            Err(_) if file.input().is_err() => {}
             Err(e) => done.failed.push(e),
         }
     }

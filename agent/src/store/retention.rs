@@ -150,7 +150,7 @@ fn candidate(folder: &Path, set: &FileSet, now: SystemTime) -> Result<Candidate,
     };
     // The capture file says when, else the loss table; a sidecar may be made again at any time.
     candidate.kinds.sort_by_key(|kind| match kind {
-        Kind::Capture => 0,
+        Kind::Capture | Kind::Compressed => 0,
         Kind::Counters => 1,
         Kind::Sidecar => 2,
     });
@@ -203,6 +203,11 @@ fn remove(queue: &Queue, why: Why) -> Result<Removed, Error> {
     };
     // The capture file first: what is left of the others after a crash belongs to nothing.
     let path = |kind| candidate.name.path(&queue.folder, kind);
+    if candidate.kinds.iter().any(|kind| kind.has_packets()) {
+        // Whichever form it has by now. Who just compresses it removes what came of it.
+        close::remove(&path(Kind::Capture))?;
+        close::remove(&path(Kind::Compressed))?;
+    }
     for &kind in &candidate.kinds {
         close::remove(&path(kind))?;
     }

@@ -75,7 +75,7 @@ fn import_and_export_keep_every_packet_of_every_capture() {
             packet.1 = packet.1.clamp(0, latest);
         }
         let store = shm();
-        let imported = import::import(store.path(), "old", &[input]).unwrap();
+        let imported = import::import(store.path(), "old", &[input], None).unwrap();
         assert_eq!(imported.packets, original.len() as u64, "{name}");
         assert_eq!(imported.clamped, clamped as u64, "{name}");
         assert!(imported.without_sidecar.is_empty(), "{name}");
@@ -209,13 +209,13 @@ fn an_import_never_shares_a_file_with_another_writer() {
     let mut export = Vec::new();
     export::export(folder.store(), &Filter::default(), &mut export).unwrap();
     fs::write(&path, export).unwrap();
-    let refused = import::import(folder.store(), "pcap", &[input(&path)]);
+    let refused = import::import(folder.store(), "pcap", &[input(&path)], None);
     assert!(matches!(
         refused,
         Err(import::ImportError::Store(Error::Locked(_)))
     ));
     writer.close(NOW);
-    let imported = import::import(folder.store(), "pcap", &[input(&path)]).unwrap();
+    let imported = import::import(folder.store(), "pcap", &[input(&path)], None).unwrap();
     assert_eq!(imported.packets, 3);
     assert_eq!(stored(folder.store()).len(), 6);
 }

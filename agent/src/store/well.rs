@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
 use serde::Deserialize;
 
 use super::{
-    Error, Source,
+    Compress, Error, Source,
     layout::{WELL_FILE, entries, unescape},
 };
 
@@ -27,6 +27,8 @@ pub struct Well {
     pub tags: Vec<String>,
     /// How long it keeps them.
     pub retention: Retention,
+    /// How its closed capture files are kept.
+    pub compress: Compress,
 }
 
 /// `well.toml` as written.
@@ -34,6 +36,7 @@ pub struct Well {
 #[serde(deny_unknown_fields)]
 struct WellFile {
     tags: Option<Vec<String>>,
+    compress: Option<String>,
     #[serde(default)]
     retention: RetentionFile,
 }
@@ -64,7 +67,12 @@ impl Well {
             max_size: max_size.map(|text| parse_size(&text)).transpose()?,
             min_free: min_free.map(|text| parse_size(&text)).transpose()?,
         };
-        Ok(Self { tags, retention })
+        let compress = file.compress.map(|text| Compress::parse(&text));
+        Ok(Self {
+            tags,
+            retention,
+            compress: compress.transpose()?.unwrap_or_default(),
+        })
     }
 }
 
@@ -98,6 +106,16 @@ impl Wells {
     /// The wells and their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Well)> {
         self.wells.iter().map(|(name, well)| (name.as_str(), well))
+    }
+
+    /// How the well of a file of the store keeps its capture files.
+    pub fn compress_of(&self, store: &Path, file: &Path) -> Compress {
+        let below = file.strip_prefix(store).ok();
+        let well = below
+            .and_then(|below| below.iter().next()?.to_str())
+            .and_then(unescape)
+            .and_then(|name| self.get(&name));
+        well.map_or(Compress::Off, |well| well.compress)
     }
 
     /// A well by its name.
@@ -190,13 +208,17 @@ mod tests {
         write("bare", None);
         write(
             "long",
-            Some("tags = ['lan', 'wan']\n[retention]\nmax_age = '30d'\nmax_size = '2GiB'\n"),
+            Some(
+                "tags = ['lan', 'wan']\ncompress = 'zstd:9'\n[retention]\nmax_age = '30d'\nmax_size = '2GiB'\n",
+            ),
         );
         let wells = Wells::read(store.path()).unwrap();
         let retention = wells.get("long").unwrap().retention;
         assert_eq!(retention.max_age, Some(Duration::from_secs(2_592_000)));
         assert_eq!(retention.max_size, Some(2 << 30));
         assert_eq!(retention.min_free, None);
+        assert_eq!(wells.get("long").unwrap().compress, Compress::Zstd(9));
+        assert_eq!(wells.get("bare").unwrap().compress, Compress::Off);
         for (tag, well) in [("lan", "long"), ("bare", "bare"), ("new", "new")] {
             assert_eq!(wells.source("i", tag).unwrap().well, well);
         }
@@ -215,6 +237,8 @@ mod tests {
         for (text, reason) in [
             ("tag = 'x'", "unknown field `tag`"),
             ("tags = ['']", "a tag is empty"),
+            ("compress = 'gzip'", "is no compression: write none, zstd"),
+            ("compress = 'zstd:23'", "is no compression"),
             ("[retention]\nmax_age = '3 years'", "is no age"),
             ("[retention]\nmax_size = '3'", "is no size"),
             ("[retention]\nmin_free = '99999999TiB'", "is no size"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::units::{parse_duration, parse_size};
+use crate::store::Compress;
 
 /// Arguments of `flowsift capture`. Short flags mean what they mean to tcpdump.
 #[derive(Args, Debug)]
@@ -70,6 +71,11 @@ pub(in crate::cli) struct CaptureArgs {
     /// Leave at least so much of the disk free: 10GB
     #[arg(long, value_name = "SIZE", value_parser = parse_size, requires = "store")]
     pub(in crate::cli) keep_free: Option<u64>,
+
+    /// Compress files of the store when they are closed: zstd, zstd:LEVEL (1 to 22) or none;
+    /// default: what the well's well.toml says
+    #[arg(long, value_name = "HOW", value_parser = Compress::parse, requires = "store")]
+    pub(in crate::cli) compress: Option<Compress>,
 
     /// Bytes of all packet rings together, a power of two
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "64MiB")]

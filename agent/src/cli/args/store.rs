@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::store::Compress;
+
 /// Arguments of `flowsift store`.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct StoreArgs {
@@ -74,6 +76,9 @@ pub(in crate::cli) struct ImportArgs {
     /// The tag that the packets get
     #[arg(long, default_value = "pcap", value_name = "TAG")]
     pub(in crate::cli) tag: String,
+    /// Compress the files: zstd, zstd:LEVEL or none; default: what well.toml says
+    #[arg(long, value_name = "HOW", value_parser = Compress::parse)]
+    pub(in crate::cli) compress: Option<Compress>,
     /// Capture files, folders of them, globs, or - for standard input
     #[arg(required = true, value_name = "FILE|DIR|-")]
     pub(in crate::cli) files: Vec<String>,

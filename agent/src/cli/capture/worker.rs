@@ -332,6 +332,7 @@ fn store_options(args: &CaptureArgs) -> StoreOptions {
             max_size: args.keep_size,
             min_free: args.keep_free,
         },
+        compress: args.compress,
     }
 }
 

@@ -164,7 +164,7 @@ impl CaptureTable {
     /// The row groups to read of a file's sidecar; `None` if the file is to be read itself.
     fn stored(&self, file: &ScanFile, way: &Arc<Way>, scan: &Scan) -> Option<Groups> {
         let path = file.sidecar.as_ref()?;
-        let sidecar = match Sidecar::open(path, file.input.size_bytes()) {
+        let sidecar = match Sidecar::open(path, file.input.length()) {
             Ok(sidecar) => Arc::new(sidecar),
             Err(error) => {
                 self.report.add_sidecar_problem(error.to_string());

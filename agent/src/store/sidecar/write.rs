@@ -62,20 +62,27 @@ pub fn build(capture: &Path, rows_per_group: usize) -> Result<Made, Error> {
             source,
         }
     };
-    let path = capture.with_extension("parquet");
     let name = capture
         .file_name()
         .and_then(|name| ClosedName::parse(name.to_str()?))
-        .filter(|(_, kind)| *kind == Kind::Capture);
+        .filter(|(_, kind)| kind.has_packets());
     let Some((name, _)) = name else {
+        let path = capture.with_extension("parquet");
         let reason = "its capture file has no name of a closed one".to_owned();
         return Err(Error::Make { path, reason });
     };
-    let file = File::open(capture).map_err(io("open", capture))?;
-    let length = file.metadata().map_err(io("open", capture))?.len();
+    let of_kind = |kind| capture.with_file_name(name.file_name(kind));
+    let path = of_kind(Kind::Sidecar);
+    let input = Input::from_forms(
+        &capture.to_string_lossy(),
+        of_kind(Kind::Capture),
+        of_kind(Kind::Compressed),
+        u64::MAX,
+        0,
+    );
+    let length = input.facts()?.length;
     let temporary = path.with_extension(format!("parquet{TEMPORARY}"));
     let output = File::create(&temporary).map_err(io("create", &temporary))?;
-    let input = Input::from_file(&capture.to_string_lossy(), file, length);
     let made = fill(
         &input,
         length,
