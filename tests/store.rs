@@ -143,7 +143,13 @@ fn a_compressed_file_is_ordinary_zstd_and_the_same_capture() {
     }
     // Named as any file.
     assert_eq!(packets(file), packets(&capture(CAPTURE)));
-    let ls = |store: &str| run(&["store", "ls", "--store", store]).rows().remove(0);
+    let ls = |store: &str| -> Vec<String> {
+        let output = run(&["store", "ls", "--store", store]);
+        output.rows()[0]
+            .iter()
+            .map(|cell| (*cell).to_owned())
+            .collect()
+    };
     let (compressed, plain) = (ls(store), ls(&raw_store));
     assert_eq!(compressed[5..], plain[5..]);
     let bytes = |row: &[String]| row[4].parse::<u64>().unwrap();
