@@ -17,8 +17,10 @@ pub const MAX_SNAPLEN: u32 = 65_535;
 
 /// Names of maps and read-only values in the object.
 pub mod names {
-    /// The program.
+    /// The program on the receive path.
     pub const PROGRAM: &str = "flowsift_xdp";
+    /// The program for what this machine sends.
+    pub const EGRESS_PROGRAM: &str = "flowsift_tcx";
     /// Array of [`InterfaceConfig`](super::InterfaceConfig).
     pub const INTERFACES: &str = "INTERFACES";
     /// Per-CPU array of [`InterfaceCounters`](crate::InterfaceCounters).

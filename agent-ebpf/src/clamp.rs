@@ -41,3 +41,23 @@ pub(crate) fn up_to<const MAX: usize>(value: usize) -> usize {
     }
     bounded
 }
+
+/// `value - SUB`, at least one; where `value` is at most some bound, the verifier knows that this
+/// is at most so much less. See [`clamp`].
+#[inline(always)]
+pub(crate) fn less<const SUB: usize>(value: u64) -> u64 {
+    let mut rest = value;
+    // SAFETY: as in `clamp`.
+    unsafe {
+        asm!(
+            "if {value} > {sub} goto +1",
+            "{value} = {next}",
+            "{value} -= {sub}",
+            value = inout(reg) rest,
+            sub = const SUB,
+            next = const SUB + 1,
+            options(pure, nomem, nostack),
+        );
+    }
+    rest
+}

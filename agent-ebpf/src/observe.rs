@@ -5,19 +5,18 @@ use core::mem::MaybeUninit;
 use agent_common::InterfaceCounters;
 use agent_common::config::{INTERFACE_ENTRIES, wants};
 use agent_common::counter::UNCONFIGURED;
-use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_get_buff_len};
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 
+use crate::frame::Frame;
 use crate::maps::{COUNTERS, INTERFACES};
-use crate::packet::Packet;
 use crate::parse::{self, Stop};
 use crate::rings;
 use crate::words;
 
 /// Hands on what is wanted of the packet and counts what became of it.
 #[inline(always)]
-pub(crate) fn observe(ctx: &XdpContext) {
-    let interface = ctx.ingress_ifindex() as u32;
+pub(crate) fn observe(frame: &mut impl Frame) {
+    let interface = frame.interface();
     let entry = INTERFACES.get(interface & (INTERFACE_ENTRIES - 1));
     let Some(config) = entry.filter(|config| config.interface == interface) else {
         if let Some(counters) = counters(UNCONFIGURED) {
@@ -30,19 +29,17 @@ pub(crate) fn observe(ctx: &XdpContext) {
     };
     // SAFETY: the helper has no arguments and no conditions.
     let time_ns = unsafe { bpf_ktime_get_ns() };
-    // SAFETY: the pointer is the context that the kernel gave us. `data_end - data` would be the
-    // length of the first buffer only.
-    let wire_len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
+    let wire_len = frame.wire_len();
     let mut place = MaybeUninit::uninit();
     let event = words::begin(&mut place, time_ns, wire_len, config.slot);
     counters.seen += 1;
     counters.seen_bytes += u64::from(wire_len);
-    if let Err(stop) = parse::walk(&Packet::new(ctx), event) {
+    if let Err(stop) = parse::walk(frame, event) {
         *stopped(counters, stop) += 1;
     }
     let flags = config.flags;
     let in_ring =
-        flags & wants::PACKETS != 0 && rings::emit_packet(ctx, event, config.snaplen, counters);
+        flags & wants::PACKETS != 0 && rings::emit_packet(frame, event, config.snaplen, counters);
     if flags & wants::TUPLES == 0 {
         return;
     }
@@ -56,8 +53,9 @@ pub(crate) fn observe(ctx: &XdpContext) {
 /// This CPU's counters of a slot.
 #[inline(always)]
 fn counters(slot: u32) -> Option<&'static mut InterfaceCounters> {
-    // SAFETY: the value is this CPU's and lives as long as the program; XDP stays on its CPU while
-    // it runs and is not entered twice there, and it asks once per packet.
+    // SAFETY: the value is this CPU's and lives as long as the programs. Both stay on their CPU and
+    // run with soft interrupts off, so neither is entered there while the other or itself runs, and
+    // they ask once per packet.
     COUNTERS
         .get_ptr_mut(slot)
         .map(|counters| unsafe { &mut *counters })

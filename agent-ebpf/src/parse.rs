@@ -11,7 +11,7 @@ use agent_common::net::{
     MAX_VLAN_TAGS, PROTOCOL_FRAGMENT, PROTOCOL_TCP, VLAN_TAG_BYTES, has_ports, is_ipv6_extension,
 };
 
-use crate::packet::Packet;
+use crate::frame::Frame;
 
 /// Why a walk ended before the ports; each has a counter of its name.
 pub(crate) enum Stop {
@@ -25,10 +25,15 @@ type Walk = Result<(), Stop>;
 
 /// Reads the headers of a frame into `event`.
 #[inline(always)]
-pub(crate) fn walk(packet: &Packet, event: &mut TupleEvent) -> Walk {
+pub(crate) fn walk(packet: &mut impl Frame, event: &mut TupleEvent) -> Walk {
     let mut offset = ETHERTYPE_OFFSET;
+    let mut first_depth = 0;
+    if let Some(control) = packet.tag_beside() {
+        event.set_vlan(control);
+        first_depth = 1;
+    }
     let mut ethertype = packet.header::<2>(offset).ok_or(Stop::TooShort)?.u16::<0>();
-    for depth in 0..MAX_VLAN_TAGS {
+    for depth in first_depth..MAX_VLAN_TAGS {
         if !matches!(ethertype, ETHERTYPE_VLAN | ETHERTYPE_QINQ) {
             break;
         }
@@ -48,7 +53,7 @@ pub(crate) fn walk(packet: &Packet, event: &mut TupleEvent) -> Walk {
 
 /// RFC 791.
 #[inline(always)]
-fn ipv4(packet: &Packet, offset: usize, event: &mut TupleEvent) -> Walk {
+fn ipv4(packet: &mut impl Frame, offset: usize, event: &mut TupleEvent) -> Walk {
     let header = packet
         .header::<IPV4_HEADER_BYTES>(offset)
         .ok_or(Stop::TooShort)?;
@@ -95,7 +100,7 @@ fn halves(first: u64, second: u64) -> [u8; 16] {
 
 /// RFC 8200.
 #[inline(always)]
-fn ipv6(packet: &Packet, offset: usize, event: &mut TupleEvent) -> Walk {
+fn ipv6(packet: &mut impl Frame, offset: usize, event: &mut TupleEvent) -> Walk {
     let header = packet
         .header::<IPV6_HEADER_BYTES>(offset)
         .ok_or(Stop::TooShort)?;
@@ -120,7 +125,7 @@ fn ipv6(packet: &Packet, offset: usize, event: &mut TupleEvent) -> Walk {
 /// Steps over extension headers, then reads the ports.
 #[inline(always)]
 fn extensions(
-    packet: &Packet,
+    packet: &mut impl Frame,
     first: u8,
     start: usize,
     payload: usize,
@@ -152,7 +157,7 @@ fn extensions(
 
 /// Stops at a fragment other than the first: what its header says comes next is in that one.
 #[inline(always)]
-fn later_fragment(packet: &Packet, offset: usize, event: &mut TupleEvent) -> Walk {
+fn later_fragment(packet: &mut impl Frame, offset: usize, event: &mut TupleEvent) -> Walk {
     let fragment = packet.header::<2>(offset + 2).ok_or(Stop::TooShort)?;
     if fragment.u16::<0>() & 0xfff8 != 0 {
         event.mark(marks::FRAGMENT);
@@ -164,7 +169,7 @@ fn later_fragment(packet: &Packet, offset: usize, event: &mut TupleEvent) -> Wal
 /// Reads the ports at `offset`; the packet has `available` bytes from there on.
 #[inline(always)]
 fn ports(
-    packet: &Packet,
+    packet: &mut impl Frame,
     protocol: u8,
     offset: usize,
     available: usize,

@@ -3,14 +3,13 @@
 use agent_common::packet::CLASSES;
 use agent_common::{InterfaceCounters, PacketHeader, TupleEvent};
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_xdp_load_bytes};
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 
 use crate::clamp::clamp;
+use crate::frame::Frame;
 use crate::maps::{
     PACKET_RINGS, PACKET_WAKE_BYTES, Ring, Rings, SHARD_MASK, TUPLE_RINGS, TUPLE_WAKE_RECORDS,
 };
-use crate::packet::{Packet, SHORT};
 use crate::words;
 
 /// The ring's own header of each record (`BPF_RINGBUF_HDR_SZ`).
@@ -43,7 +42,7 @@ pub(crate) fn emit_tuple(event: &TupleEvent, counters: &mut InterfaceCounters) {
 /// Hands the packet to this CPU's ring, or counts that it could not and gives `false`.
 #[inline(always)]
 pub(crate) fn emit_packet(
-    ctx: &XdpContext,
+    frame: &impl Frame,
     event: &TupleEvent,
     snaplen: u32,
     counters: &mut InterfaceCounters,
@@ -54,17 +53,17 @@ pub(crate) fn emit_packet(
         return false;
     };
     let in_ring = match captured as usize {
-        ..=128 => copy::<{ CLASSES[0] }>(ring, ctx, event, captured, counters),
-        ..=256 => copy::<{ CLASSES[1] }>(ring, ctx, event, captured, counters),
-        ..=512 => copy::<{ CLASSES[2] }>(ring, ctx, event, captured, counters),
-        ..=1024 => copy::<{ CLASSES[3] }>(ring, ctx, event, captured, counters),
-        ..=1536 => copy::<{ CLASSES[4] }>(ring, ctx, event, captured, counters),
-        ..=2048 => copy::<{ CLASSES[5] }>(ring, ctx, event, captured, counters),
-        ..=4096 => copy::<{ CLASSES[6] }>(ring, ctx, event, captured, counters),
-        ..=9216 => copy::<{ CLASSES[7] }>(ring, ctx, event, captured, counters),
-        ..=16_384 => copy::<{ CLASSES[8] }>(ring, ctx, event, captured, counters),
-        ..=32_768 => copy::<{ CLASSES[9] }>(ring, ctx, event, captured, counters),
-        _ => copy::<{ CLASSES[10] }>(ring, ctx, event, captured, counters),
+        ..=128 => copy::<{ CLASSES[0] }>(ring, frame, event, captured, counters),
+        ..=256 => copy::<{ CLASSES[1] }>(ring, frame, event, captured, counters),
+        ..=512 => copy::<{ CLASSES[2] }>(ring, frame, event, captured, counters),
+        ..=1024 => copy::<{ CLASSES[3] }>(ring, frame, event, captured, counters),
+        ..=1536 => copy::<{ CLASSES[4] }>(ring, frame, event, captured, counters),
+        ..=2048 => copy::<{ CLASSES[5] }>(ring, frame, event, captured, counters),
+        ..=4096 => copy::<{ CLASSES[6] }>(ring, frame, event, captured, counters),
+        ..=9216 => copy::<{ CLASSES[7] }>(ring, frame, event, captured, counters),
+        ..=16_384 => copy::<{ CLASSES[8] }>(ring, frame, event, captured, counters),
+        ..=32_768 => copy::<{ CLASSES[9] }>(ring, frame, event, captured, counters),
+        _ => copy::<{ CLASSES[10] }>(ring, frame, event, captured, counters),
     };
     if !in_ring {
         counters.packet_dropped += 1;
@@ -76,7 +75,7 @@ pub(crate) fn emit_packet(
 #[inline(always)]
 fn copy<const N: usize>(
     ring: &Ring,
-    ctx: &XdpContext,
+    frame: &impl Frame,
     event: &TupleEvent,
     captured: u64,
     counters: &mut InterfaceCounters,
@@ -87,19 +86,14 @@ fn copy<const N: usize>(
     let captured = clamp::<N>(captured);
     let record = entry.as_mut_ptr();
     // SAFETY: the record is reserved for us and as large as its type; `captured` is at most `N`.
-    let failed = unsafe {
+    let copied = unsafe {
         words::copy(event, &raw mut (*record).header.tuple);
         (&raw mut (*record).header.captured_len).write(captured as u32);
         (&raw mut (*record).header.reserved).write(0);
         let data = &raw mut (*record).data;
-        if N == SHORT && Packet::new(ctx).copy_short(data.cast(), captured as usize) {
-            0
-        } else {
-            // Reads frames of several buffers too.
-            bpf_xdp_load_bytes(ctx.ctx, 0, data.cast(), captured as u32)
-        }
+        frame.copy::<N>(data.cast(), captured)
     };
-    if failed != 0 {
+    if !copied {
         entry.discard(u64::from(BPF_RB_NO_WAKEUP));
         return false;
     }

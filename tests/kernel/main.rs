@@ -10,6 +10,7 @@ mod captures;
 mod confined;
 mod counters;
 mod decoded;
+mod egress;
 mod filter;
 mod frames;
 mod namespace;

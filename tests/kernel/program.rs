@@ -264,6 +264,60 @@ fn an_interface_that_comes_back_is_captured_again() {
 }
 
 #[test]
+fn what_this_machine_sends_is_stored_where_it_is_wanted() {
+    if !inside() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // Sent and received, before the interface goes and after it is back.
+    for (options, expected) in [("", 2), (" --egress", 4)] {
+        let file = folder.path().join(format!("{expected}.pcap"));
+        let options = format!("-i fs0 -i keep0 -w {}{options}", file.display());
+        veth("keep0", "keep1", 1500);
+        veth("fs0", "fs1", 1500);
+        let mut command = capture(&options);
+        if options.ends_with("--egress") && !has_tcx() {
+            let said = said(&command.output().unwrap(), 1);
+            assert!(said.contains("cannot capture what "), "{said}");
+            assert!(said.contains("has no tcx hook"), "{said}");
+            assert!(said.contains("needs Linux 6.6"), "{said}");
+            assert!(!file.exists() && !has_xdp("fs0"));
+            return;
+        }
+        let (child, _) = start(&mut command);
+        for round in 0..2 {
+            for name in ["fs0", "fs1"] {
+                Sender::new(&interface(name)).send(&datagram(1)).unwrap();
+            }
+            ip("link delete fs0");
+            if round == 0 {
+                veth("fs0", "fs1", 1500);
+                wait_until(|| has_xdp("fs0"));
+                // The second program follows the first at once.
+                std::thread::sleep(std::time::Duration::from_millis(200));
+            }
+        }
+        signal(child.id(), libc::SIGINT);
+        let said = said(&child.wait_with_output().unwrap(), 0);
+        let line = format!("fs0: {expected} packets seen, {expected} stored, 0 dropped");
+        assert!(said.contains(&line), "{said}");
+        let note = "note: fs0: what this machine sends is captured before the card";
+        assert_eq!(said.contains(note), expected == 4, "{said}");
+        assert_eq!(stored(&file), expected);
+        ip("link delete keep0");
+    }
+}
+
+/// Linux 6.6 has it.
+fn has_tcx() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(6))
+}
+
+#[test]
 fn a_second_interrupt_ends_both_at_once() {
     if !inside() {
         return;

@@ -1,4 +1,4 @@
-//! Small XDP programs in machine code, loaded and run by the system calls themselves.
+//! Small programs in machine code, loaded and run by the system calls themselves.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -7,19 +7,24 @@ use std::time::Duration;
 const BPF_MAP_CREATE: i32 = 0;
 const BPF_PROG_LOAD: i32 = 5;
 const BPF_PROG_TEST_RUN: i32 = 10;
+const BPF_LINK_CREATE: i32 = 28;
 const MAP_TYPE_RINGBUF: u32 = 27;
+const PROG_TYPE_SCHED_CLS: u32 = 3;
 const PROG_TYPE_XDP: u32 = 6;
+const TCX_EGRESS: u32 = 47;
 /// The frames of a run are sent and received as if they had come over the wire (5.18).
 const TEST_XDP_LIVE_FRAMES: u64 = 1 << 1;
 /// Frames that the sender hands to the interface at once; its queue has room for 256.
 const LIVE_BATCH: u64 = 64;
 
-/// `bpf_get_prandom_u32`, `bpf_ringbuf_reserve`, `bpf_ringbuf_submit`.
+/// `bpf_get_prandom_u32`, `bpf_skb_vlan_push`, `bpf_ringbuf_reserve`, `bpf_ringbuf_submit`.
 const RANDOM: i32 = 7;
+const VLAN_PUSH: i32 = 18;
 const RESERVE: i32 = 131;
 const SUBMIT: i32 = 132;
 const XDP_PASS: i32 = 2;
 const XDP_TX: i32 = 3;
+const TCX_NEXT: i32 = -1;
 
 /// A program that is loaded.
 #[derive(Debug)]
@@ -86,8 +91,35 @@ impl Program {
         Self::load(&[instruction(0xb7, 0, 0, XDP_TX), instruction(0x95, 0, 0, 0)])
     }
 
+    /// Gives each frame that the interface sends a VLAN tag (EtherType, control information), which
+    /// the card is to insert, until the descriptor is closed. Programs that are attached later see
+    /// the tag.
+    ///
+    /// # Errors
+    /// If the kernel is older than 6.6 or does not let this process.
+    pub fn tag_sent(interface: u32, ethertype: u16, control: u16) -> io::Result<OwnedFd> {
+        let program = Self::load_as(
+            PROG_TYPE_SCHED_CLS,
+            &[
+                // vlan_push(context, r2 = ethertype in network order, r3 = control)
+                instruction(0xb7, 2, 0, ethertype.to_be().into()),
+                instruction(0xb7, 3, 0, control.into()),
+                instruction(0x85, 0, 0, VLAN_PUSH),
+                instruction(0xb7, 0, 0, TCX_NEXT),
+                instruction(0x95, 0, 0, 0),
+            ],
+        )?;
+        // prog_fd, target_ifindex, attach_type, flags
+        let attributes = words(&[program.0.as_raw_fd() as u32, interface, TCX_EGRESS, 0]);
+        Ok(descriptor(bpf(BPF_LINK_CREATE, attributes)?.0))
+    }
+
     fn load(code: &[u64]) -> io::Result<Self> {
-        let mut attributes = words(&[PROG_TYPE_XDP, code.len() as u32]);
+        Self::load_as(PROG_TYPE_XDP, code)
+    }
+
+    fn load_as(kind: u32, code: &[u64]) -> io::Result<Self> {
+        let mut attributes = words(&[kind, code.len() as u32]);
         put(&mut attributes, 8, code.as_ptr() as u64);
         put(&mut attributes, 16, c"GPL".as_ptr() as u64);
         Ok(Self(descriptor(bpf(BPF_PROG_LOAD, attributes)?.0)))

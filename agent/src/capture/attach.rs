@@ -4,6 +4,7 @@ use agent_common::config::{INTERFACE_ENTRIES, SLOTS};
 use aya::EbpfError;
 use aya::programs::XdpMode;
 use aya::programs::links::FdLink;
+use aya::programs::tc::SchedClassifierLink;
 
 use super::config::{InterfaceConfig, Mode, Note};
 use super::interfaces::Interface;
@@ -14,12 +15,14 @@ use super::refusal::{AttachError, explain, may_be_generic};
 /// The program on one interface. Dropping it detaches; so does the end of the process, however
 /// it comes, because the kernel's link lives by a descriptor.
 pub struct Attachment {
-    interface: Interface,
+    pub(super) interface: Interface,
     mode: Mode,
-    notes: Vec<Note>,
+    pub(super) notes: Vec<Note>,
     interfaces: Interfaces,
     /// `None` only while it is dropped.
     link: Option<FdLink>,
+    /// The second program's, where sent packets are wanted.
+    pub(super) egress: Option<SchedClassifierLink>,
 }
 
 impl Attachment {
@@ -66,6 +69,7 @@ impl Drop for Attachment {
     fn drop(&mut self) {
         // First, so that no packet comes that nothing is wanted of.
         self.link = None;
+        self.egress = None;
         remove_config(&self.interfaces, self.interface.index);
     }
 }
@@ -94,6 +98,7 @@ impl Program {
                     notes,
                     interfaces: self.interfaces.clone(),
                     link: Some(link),
+                    egress: None,
                 })
             }
             Err(error) => {

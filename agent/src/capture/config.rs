@@ -75,6 +75,8 @@ pub enum Note {
     },
     /// Generic mode runs after segments have been merged.
     Generic,
+    /// Sent packets are captured, too.
+    Egress,
     /// The card takes VLAN tags out of the frames.
     VlanOffload {
         /// The interface's name.
@@ -90,6 +92,10 @@ impl fmt::Display for Note {
             }
             Self::Generic => f.write_str(
                 "generic mode is slower, and sees segments that the kernel has already merged as one packet",
+            ),
+            Self::Egress => f.write_str(
+                "what this machine sends is captured before the card cuts it into segments and \
+                 fills in checksums; what it forwards is not, but where it comes in",
             ),
             Self::VlanOffload { interface } => write!(
                 f,

@@ -7,6 +7,7 @@ mod attach;
 mod clock;
 mod config;
 mod counters;
+mod egress;
 pub mod filter;
 pub mod guard;
 mod interfaces;

@@ -217,28 +217,9 @@ impl Program {
             packets,
             interfaces: Interfaces(Arc::new(Mutex::new(Configured { map, slots }))),
         };
-        program.verify()?;
+        let xdp = program.xdp()?;
+        verified(|| xdp.load())?;
         Ok(program)
-    }
-
-    /// Hands the program to the verifier, which gives up where the process has a signal waiting.
-    fn verify(&mut self) -> Result<(), ProgramError> {
-        let xdp = self.xdp()?;
-        let mut attempts = 0;
-        loop {
-            let Err(error) = xdp.load() else {
-                return Ok(());
-            };
-            attempts += 1;
-            let again = matches!(
-                &error,
-                aya::programs::ProgramError::LoadError { io_error, .. }
-                    if matches!(io_error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR))
-            );
-            if !again || attempts == LOAD_ATTEMPTS {
-                return Err(explain(EbpfError::ProgramError(error)));
-            }
-        }
     }
 
     /// The maps to read from. They live for as long as the program or a descriptor does.
@@ -293,6 +274,27 @@ impl Program {
     }
 }
 
+/// Hands a program to the verifier, which gives up where the process has a signal waiting.
+pub(super) fn verified(
+    mut load: impl FnMut() -> Result<(), aya::programs::ProgramError>,
+) -> Result<(), ProgramError> {
+    let mut attempts = 0;
+    loop {
+        let Err(error) = load() else {
+            return Ok(());
+        };
+        attempts += 1;
+        let again = matches!(
+            &error,
+            aya::programs::ProgramError::LoadError { io_error, .. }
+                if matches!(io_error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR))
+        );
+        if !again || attempts == LOAD_ATTEMPTS {
+            return Err(explain(EbpfError::ProgramError(error)));
+        }
+    }
+}
+
 /// Makes the rings of one kind and tells the program of them.
 fn make_rings(
     ebpf: &mut Ebpf,
@@ -319,7 +321,7 @@ fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, ProgramEr
 }
 
 /// A name that the object does not have: it and we are not of one build.
-fn missing(name: &'static str) -> ProgramError {
+pub(super) fn missing(name: &'static str) -> ProgramError {
     ProgramError::Object(EbpfError::MapError(MapError::InvalidName {
         name: name.to_owned(),
     }))
@@ -377,7 +379,7 @@ fn is_privileged() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-fn kernel_version() -> String {
+pub(super) fn kernel_version() -> String {
     std::fs::read_to_string("/proc/sys/kernel/osrelease").map_or_else(
         |_| "of unknown version".to_owned(),
         |text| text.trim().to_owned(),

@@ -4,6 +4,7 @@ use std::io;
 
 use aya::EbpfError;
 use aya::maps::MapError;
+use aya::programs::tc::TcError;
 use aya::programs::xdp::XdpError;
 use aya::programs::{ProgramError as AyaError, loaded_programs};
 
@@ -38,6 +39,14 @@ pub enum AttachError {
         interface: String,
         /// The kernel's reason.
         error: io::Error,
+    },
+    /// The kernel cannot show what is sent.
+    #[error("cannot capture what {interface} sends: kernel {kernel} has no tcx hook")]
+    NoEgress {
+        /// Its name.
+        interface: String,
+        /// The kernel's version.
+        kernel: String,
     },
     /// It is not there any more.
     #[error("cannot capture on {interface}: it is gone")]
@@ -85,6 +94,9 @@ impl AttachError {
         match self {
             Self::Busy { .. } => Some("one interface has one XDP program; stop the other first"),
             Self::Permission { .. } => Some("run as root, or with CAP_NET_ADMIN and CAP_BPF"),
+            Self::NoEgress { .. } => {
+                Some("--egress needs Linux 6.6 or later; without it, what comes in is captured")
+            }
             Self::Refused {
                 mode: Mode::Native, ..
             } => Some("generic mode may be possible"),
@@ -126,6 +138,30 @@ pub(super) fn explain(error: AyaError, interface: &Interface, mode: Mode) -> Att
             reason: reason(&error, code),
             errno: code,
         },
+    }
+}
+
+/// Sorts the kernel's reasons not to attach the second program.
+pub(super) fn explain_egress(error: AyaError, interface: &Interface) -> AttachError {
+    let name = interface.name.clone();
+    let code = match &error {
+        AyaError::SyscallError(error) => error.io_error.raw_os_error(),
+        // Of the look-up of the interface's name.
+        AyaError::TcError(TcError::IoError(error)) => error.raw_os_error(),
+        _ => None,
+    };
+    match code {
+        // What kernels give that do not know the type of attachment, or were built without it.
+        Some(libc::EINVAL | libc::EOPNOTSUPP) => AttachError::NoEgress {
+            interface: name,
+            kernel: super::program::kernel_version(),
+        },
+        Some(code @ (libc::EPERM | libc::EACCES)) => AttachError::Permission {
+            interface: name,
+            error: io::Error::from_raw_os_error(code),
+        },
+        Some(libc::ENODEV | libc::ENXIO) => AttachError::Gone { interface: name },
+        _ => super::ProgramError::Object(EbpfError::ProgramError(error)).into(),
     }
 }
 

@@ -27,6 +27,9 @@ pub struct What {
     pub mode: Mode,
     /// Whether packets are wanted, or tuples alone.
     pub packets: bool,
+    /// Whether what this machine sends is wanted, too. The program must have been told to load
+    /// what that needs.
+    pub egress: bool,
 }
 
 /// What happened to the interfaces.
@@ -192,7 +195,7 @@ impl Attacher {
             tuples: true,
             joined: true,
         };
-        match self.program.attach(interface, config, self.what.mode) {
+        match self.attach(interface, config) {
             Ok(attachment) => {
                 let name = interface.name.clone();
                 let note = |note| Change::Note(format!("{name}: {note}"));
@@ -210,6 +213,19 @@ impl Attacher {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+
+    /// Both directions or none.
+    fn attach(
+        &mut self,
+        interface: &Interface,
+        config: InterfaceConfig,
+    ) -> Result<Attachment, AttachError> {
+        let mut attachment = self.program.attach(interface, config, self.what.mode)?;
+        if self.what.egress {
+            self.program.attach_egress(&mut attachment)?;
+        }
+        Ok(attachment)
     }
 
     fn gone(&mut self, interface: &Interface, changes: &mut Vec<Change>) {

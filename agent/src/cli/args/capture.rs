@@ -36,6 +36,12 @@ pub(in crate::cli) struct CaptureArgs {
     #[arg(long, value_enum, default_value_t = AttachMode::Auto, value_name = "MODE")]
     pub(in crate::cli) mode: AttachMode,
 
+    /// Capture what this machine sends, too, not only what comes in (Linux 6.6)
+    ///
+    /// Packets that it forwards are seen where they come in, and not again where they leave.
+    #[arg(long)]
+    pub(in crate::cli) egress: bool,
+
     /// Keep tuples only: no packet bytes are copied or stored
     #[arg(long)]
     pub(in crate::cli) no_pcap: bool,
@@ -103,7 +109,7 @@ pub(in crate::cli) struct CaptureArgs {
 
     /// Measure what this machine can record, into --store DIR too, and how long its disk lasts at
     /// what -i IFACE carries now; takes half a minute and leaves nothing behind
-    #[arg(long, conflicts_with_all = ["write", "no_pcap", "count", "duration", "filter"])]
+    #[arg(long, conflicts_with_all = ["write", "egress", "no_pcap", "count", "duration", "filter"])]
     pub(in crate::cli) self_test: bool,
 
     /// No status line on the terminal

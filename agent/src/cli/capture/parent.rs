@@ -27,7 +27,10 @@ pub(super) fn run(args: &CaptureArgs) -> Result<u8, Error> {
     filter(args)?;
     user(args)?;
     let signals = Signals::register()?;
-    let program = Program::load(&ring_settings(args))?;
+    let mut program = Program::load(&ring_settings(args))?;
+    if args.egress {
+        program.load_egress()?;
+    }
     let fds = program.map_fds()?;
     let wanted = args.interface.iter().map(|text| wanted(text)).collect();
     // Before the worker, so that nothing is made or overwritten where it cannot start.
@@ -176,6 +179,7 @@ fn what(args: &CaptureArgs) -> What {
             AttachMode::Generic => Mode::Generic,
         },
         packets: !args.no_pcap,
+        egress: args.egress,
     }
 }
 

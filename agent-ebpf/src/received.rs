@@ -1,40 +1,93 @@
-//! The one way to packet memory: headers whose bounds were checked, read in whole words.
+//! A frame on the receive path (XDP): read where it lies, its bounds checked, in whole words.
 
 use core::arch::asm;
 
+use aya_ebpf::helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::XdpContext;
 
 use crate::clamp::up_to;
+use crate::frame::{Frame, Header};
 
 /// No header that is walked starts behind this: 4 tags and 6 extension headers of at
 /// most 2048 bytes. A constant bound lets the verifier add an offset to a packet pointer.
 const MAX_OFFSET: usize = 0x3fff;
 
+/// The longest frame that is copied word by word.
+const SHORT: usize = 128;
+
+/// A received frame.
+pub(crate) struct Received<'a> {
+    ctx: &'a XdpContext,
+    buffer: Buffer,
+}
+
 /// The first buffer of a frame; all headers are in it.
-pub(crate) struct Packet {
+struct Buffer {
     start: usize,
     end: usize,
 }
 
-/// `N` bytes of a packet.
-#[derive(Clone, Copy)]
-pub(crate) struct Header<const N: usize>(*const u8);
-
-impl Packet {
+impl<'a> Received<'a> {
     #[inline(always)]
-    pub(crate) fn new(ctx: &XdpContext) -> Self {
+    pub(crate) fn new(ctx: &'a XdpContext) -> Self {
+        let buffer = Buffer::new(ctx);
+        Self { ctx, buffer }
+    }
+}
+
+impl Frame for Received<'_> {
+    #[inline(always)]
+    fn interface(&self) -> u32 {
+        self.ctx.ingress_ifindex() as u32
+    }
+
+    #[inline(always)]
+    fn wire_len(&self) -> u32 {
+        // SAFETY: the pointer is the context that the kernel gave us. `data_end - data` would be
+        // the length of the first buffer only.
+        unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) as u32 }
+    }
+
+    /// What a card strips is not to be seen here.
+    #[inline(always)]
+    fn tag_beside(&self) -> Option<u16> {
+        None
+    }
+
+    #[inline(always)]
+    fn header<const N: usize>(&mut self, offset: usize) -> Option<Header<'_, N>> {
+        self.buffer.header(offset)
+    }
+
+    #[inline(always)]
+    unsafe fn copy<const N: usize>(&self, to: *mut u8, len: u64) -> bool {
+        // SAFETY: the caller vouches for `to`, which here is as long as the short copy needs, and
+        // for `len`.
+        unsafe {
+            if N == SHORT && Buffer::new(self.ctx).copy_short(to, len as usize) {
+                return true;
+            }
+            // Reads frames of several buffers too.
+            bpf_xdp_load_bytes(self.ctx.ctx, 0, to.cast(), len as u32) == 0
+        }
+    }
+}
+
+impl Buffer {
+    #[inline(always)]
+    fn new(ctx: &XdpContext) -> Self {
         Self {
             start: ctx.data(),
             end: ctx.data_end(),
         }
     }
 
-    /// The `N` bytes at `offset`, if the packet has them.
+    /// The `N` bytes at `offset`, if the buffer has them.
     ///
     /// Never one alone: LLVM makes `start + 1 > end` into `start >= end`, of which the verifier
     /// learns nothing (`find_good_pkt_pointers`, 6.18).
     #[inline(always)]
-    pub(crate) fn header<const N: usize>(&self, offset: usize) -> Option<Header<N>> {
+    fn header<const N: usize>(&self, offset: usize) -> Option<Header<'_, N>> {
         const { assert!(N >= 2) };
         if offset > MAX_OFFSET {
             return None;
@@ -43,62 +96,12 @@ impl Packet {
         if start + N > self.end {
             return None;
         }
-        Some(Header(start as *const u8))
-    }
-}
-
-/// Reads a word of a type at a constant place. In assembly, because headers are not aligned: from
-/// unaligned memory LLVM reads byte by byte for BPF, which has had no need of that since 4.19.
-macro_rules! load {
-    ($header:expr, $ty:literal, $bytes:literal) => {{
-        const { assert!(AT + $bytes <= N) };
-        let value: u64;
-        // SAFETY: `AT .. AT + bytes` lies in the `N` bytes of the header, which were found to lie
-        // in the packet; the machine reads words from any address.
-        unsafe {
-            asm!(
-                concat!("{value} = *(", $ty, " *)({start} + {at})"),
-                value = lateout(reg) value,
-                start = in(reg) $header.0,
-                at = const AT,
-                options(pure, readonly, nostack),
-            );
-        }
-        value
-    }};
-}
-
-impl<const N: usize> Header<N> {
-    #[inline(always)]
-    pub(crate) fn u8<const AT: usize>(self) -> u8 {
-        load!(self, "u8", 1) as u8
+        // SAFETY: the bytes were found to lie in the buffer, which nothing changes while we run.
+        Some(unsafe { Header::new(start as *const u8) })
     }
 
-    /// A number of 16 bits in network order.
-    #[inline(always)]
-    pub(crate) fn u16<const AT: usize>(self) -> u16 {
-        u16::from_be(load!(self, "u16", 2) as u16)
-    }
-
-    /// Four bytes as they lie in memory.
-    #[inline(always)]
-    pub(crate) fn raw_u32<const AT: usize>(self) -> u32 {
-        load!(self, "u32", 4) as u32
-    }
-
-    /// Eight bytes as they lie in memory.
-    #[inline(always)]
-    pub(crate) fn raw_u64<const AT: usize>(self) -> u64 {
-        load!(self, "u64", 8)
-    }
-}
-
-/// The longest packet that [`Packet::copy_short`] copies.
-pub(crate) const SHORT: usize = 128;
-
-impl Packet {
     /// Copies the first `len` bytes, 8 to [`SHORT`], by whole words; `false` where they are not
-    /// all in the first buffer, or not as many as that.
+    /// all in the buffer, or not as many as that.
     ///
     /// For a packet of a hundred bytes the helper that copies takes longer than the copying.
     ///
@@ -106,7 +109,7 @@ impl Packet {
     ///
     /// `to` must be valid for writes of [`SHORT`] bytes.
     #[inline(always)]
-    pub(crate) unsafe fn copy_short(&self, to: *mut u8, len: usize) -> bool {
+    unsafe fn copy_short(&self, to: *mut u8, len: usize) -> bool {
         // SAFETY: every block lies in the first `len` bytes, which is what the caller vouches for.
         unsafe { self.copy_blocks(to, len) }.is_some()
     }
@@ -149,7 +152,7 @@ impl Packet {
                     "{value} = *(u64 *)({from} + 0)",
                     "*(u64 *)({to} + 0) = {value}",
                     value = out(reg) _,
-                    from = in(reg) block.0.add(word * 8),
+                    from = in(reg) block.start().add(word * 8),
                     to = in(reg) to.add(at + word * 8),
                     options(nostack),
                 );
