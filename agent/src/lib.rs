@@ -10,6 +10,7 @@
 //! those that its row in ARCHITECTURE.md names.
 
 pub mod frame;
+pub mod missed;
 pub mod shape;
 mod spelling;
 pub mod text;
@@ -64,7 +65,10 @@ mod tests {
             ],
         ),
         ("serve", &["spelling", "store"]),
-        ("render", &["capfile", "frame", "shape", "text", "types"]),
+        (
+            "render",
+            &["capfile", "frame", "missed", "shape", "text", "types"],
+        ),
     ];
 
     fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {

@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::{empty, input, missed, query_text, terminal};
 use crate::exec::{self, Answer, RunOptions, Source, scan::ScanReport};
 use crate::lang::{self, time};
+use crate::missed::Missed;
 use crate::plan::{self, pipeline::Pipeline, pipeline::Renderer};
 use crate::render::{self, Format, RenderOptions};
 use crate::shape::Shape;
@@ -154,14 +155,13 @@ async fn answer(
         .await;
     }
     progress.stop();
-    let answer = result?;
+    let (answer, missed) = result?;
     if args.explain {
         eprintln!("{}", answer.explain_after_run());
     }
-    let damaged = notes(&answer);
-    if let Some(store) = &args.store {
-        missed::print(store, pipeline, answer.span_ns)?;
-    }
+    notes(&answer);
+    missed::print(&missed);
+    let damaged = !missed.damaged.is_empty();
     if rows == 0 {
         empty::explain(text, pipeline, source, options, &answer.report).await;
     }
@@ -176,7 +176,7 @@ async fn attempt(
     options: &RunOptions,
     progress: &mut Progress,
     rows: &mut u64,
-) -> Result<Answer, Error> {
+) -> Result<(Answer, Missed), Error> {
     let report = Arc::new(ScanReport::default());
     progress.watch(Arc::clone(&report));
     let mut answer = exec::run(pipeline, source, options, report).await?;
@@ -185,18 +185,19 @@ async fn attempt(
         Renderer::Text { limit, .. } | Renderer::Raw { limit, .. } => limit,
         _ => None,
     };
-    show(&mut answer, &output, args, entry_limit, rows).await?;
-    Ok(answer)
+    let missed = show(&mut answer, &output, args, pipeline, entry_limit, rows).await?;
+    Ok((answer, missed))
 }
 
-/// Pumps the answer into its renderer.
+/// Pumps the answer into its renderer, and then what it missed.
 async fn show(
     answer: &mut Answer,
     output: &Output,
     args: &QueryArgs,
+    pipeline: &Pipeline,
     entry_limit: Option<u64>,
     rows: &mut u64,
-) -> Result<(), Error> {
+) -> Result<Missed, Error> {
     let (width, height) = terminal::size();
     let options = RenderOptions {
         width: args.width.map_or(width, usize::from),
@@ -217,18 +218,20 @@ async fn show(
         *rows += batch.num_rows() as u64;
         sink.batch(&batch)?;
     }
+    // Known when the last packet is read.
+    let missed = missed::of(args.store.as_deref(), pipeline, answer)?;
+    sink.missed(&missed);
     sink.finish()?;
     for note in sink.notes() {
         eprintln!("note: {note}");
     }
-    Ok(())
+    Ok(missed)
 }
 
-/// Prints what the answer missed; whether input was damaged.
-fn notes(answer: &Answer) -> bool {
+/// Prints what the scan met.
+fn notes(answer: &Answer) {
     let report = &answer.report;
-    let warnings = report.warnings();
-    for warning in &warnings {
+    for warning in report.warnings() {
         eprintln!("warning: {warning}");
     }
     for (link, packets) in report.unknown_links() {
@@ -249,7 +252,6 @@ fn notes(answer: &Answer) -> bool {
     for file in report.removed() {
         eprintln!("warning: {file}: removed by retention before it was read");
     }
-    !warnings.is_empty()
 }
 
 /// Where the answer goes, and in which format.

@@ -24,8 +24,10 @@ pub struct Answer {
     /// What they mean.
     pub shape: Shape,
     /// The time that was asked for: first instant and the one after the last, in nanoseconds since
-    /// 1970.
-    pub span_ns: (i64, i64),
+    /// 1970; `None` where it has no bound.
+    pub span_ns: (Option<i64>, Option<i64>),
+    /// When it was asked, in nanoseconds since 1970.
+    pub asked_ns: i64,
     /// The batches. Dropping it ends the query.
     pub stream: SendableRecordBatchStream,
     /// What the scan met; complete when the stream has ended.
@@ -77,7 +79,8 @@ pub async fn run(
     Ok(Answer {
         columns,
         shape,
-        span_ns: (range.start.unwrap_or(i64::MIN), range.end.unwrap_or(now_ns)),
+        span_ns: (range.start, range.end),
+        asked_ns: now_ns,
         stream,
         report,
         plans: engine.plans,

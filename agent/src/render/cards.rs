@@ -288,9 +288,9 @@ mod tests {
             "SrcIP\tConnections\tmean\n10.0.0.1\t12\t1.5\n::1\t3\t\n"
         );
         assert_eq!(
-            render(SAMPLE, Format::Json),
-            "[\n{\"SrcIP\":\"10.0.0.1\",\"Connections\":12,\"mean\":1.5},\n\
-             {\"SrcIP\":\"::1\",\"Connections\":3,\"mean\":null}\n]\n"
+            render(SAMPLE, Format::Ndjson),
+            "{\"SrcIP\":\"10.0.0.1\",\"Connections\":12,\"mean\":1.5}\n\
+             {\"SrcIP\":\"::1\",\"Connections\":3,\"mean\":null}\n"
         );
     }
 

@@ -7,6 +7,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 
 use super::error::Error;
 use super::{Sink, escape, value};
+use crate::missed::Missed;
 use crate::types::{EvType, OutputColumn};
 
 /// Bytes shown of an entry as text unless the query says otherwise.
@@ -135,6 +136,10 @@ impl<S: Sink> Sink for HexRows<S> {
             (column.name.clone(), array)
         });
         self.inner.batch(&RecordBatch::try_from_iter(arrays)?)
+    }
+
+    fn missed(&mut self, missed: &Missed) {
+        self.inner.missed(missed);
     }
 
     fn finish(&mut self) -> Result<(), Error> {

@@ -7,7 +7,8 @@ use datafusion::arrow::array::RecordBatch;
 
 use super::error::Error;
 use super::value;
-use super::{Format, RenderOptions, Sink, escape};
+use super::{Format, RenderOptions, Sink, escape, missed};
+use crate::missed::Missed;
 use crate::text;
 use crate::types::OutputColumn;
 
@@ -34,6 +35,7 @@ pub(super) struct Graph<W> {
     options: RenderOptions,
     edges: Vec<Edge>,
     seen: u64,
+    missed: Missed,
 }
 
 impl<W: Write> Graph<W> {
@@ -57,6 +59,7 @@ impl<W: Write> Graph<W> {
             options,
             edges: Vec::new(),
             seen: 0,
+            missed: Missed::default(),
         })
     }
 
@@ -136,7 +139,9 @@ impl<W: Write> Graph<W> {
             text.push_str(if n > 0 { "," } else { "" });
             escape::json(group, &mut text);
         }
-        text.push_str("]}\n");
+        text.push(']');
+        missed::write_json(&self.missed, &mut text);
+        text.push_str("}\n");
         Ok(self.out.write_all(text.as_bytes())?)
     }
 }
@@ -232,6 +237,10 @@ impl<W: Write> Sink for Graph<W> {
         Ok(())
     }
 
+    fn missed(&mut self, missed: &Missed) {
+        self.missed = missed.clone();
+    }
+
     fn finish(&mut self) -> Result<(), Error> {
         self.keep_heaviest();
         match self.format {
@@ -316,6 +325,9 @@ mod tests {
     fn json_has_nodes_links_and_groups() {
         let text = render(SAMPLE, Format::Json);
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["missed"]["damaged"], serde_json::json!([]));
+        let mut json = json;
+        json.as_object_mut().unwrap().remove("missed");
         let expected = serde_json::json!({
             "nodes": [
                 {"id": 0, "name": "fe80::1", "group": null},

@@ -1,4 +1,4 @@
-//! JSON: an array of objects, or one object a line, streamed.
+//! JSON: a document of rows and of what they miss, or one object a line, streamed.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -6,14 +6,15 @@ use std::io::Write;
 use datafusion::arrow::array::RecordBatch;
 
 use super::error::Error;
-use super::{Sink, escape, value};
+use super::{Sink, escape, missed, value};
+use crate::missed::Missed;
 use crate::types::OutputColumn;
 
 /// How objects are put together.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// One array.
-    Array,
+    /// One document: `{"rows":[...],"missed":{...}}`.
+    Document,
     /// One object a line.
     Lines,
 }
@@ -27,6 +28,7 @@ pub(super) struct Json<W> {
     frame: Frame,
     line: String,
     any: bool,
+    missed: Missed,
 }
 
 impl<W: Write> Json<W> {
@@ -47,6 +49,7 @@ impl<W: Write> Json<W> {
             frame,
             line: String::new(),
             any: false,
+            missed: Missed::default(),
         }
     }
 }
@@ -76,8 +79,9 @@ impl<W: Write> Sink for Json<W> {
         let values = value::columns(batch, &self.columns, "rows")?;
         for row in 0..batch.num_rows() {
             self.line.clear();
-            if self.frame == Frame::Array {
-                self.line.push_str(if self.any { ",\n" } else { "[\n" });
+            if self.frame == Frame::Document {
+                self.line
+                    .push_str(if self.any { ",\n" } else { "{\"rows\":[\n" });
             }
             self.line.push('{');
             for (index, (key, column)) in self.keys.iter().zip(&values).enumerate() {
@@ -98,10 +102,18 @@ impl<W: Write> Sink for Json<W> {
         Ok(())
     }
 
+    fn missed(&mut self, missed: &Missed) {
+        self.missed = missed.clone();
+    }
+
     fn finish(&mut self) -> Result<(), Error> {
-        if self.frame == Frame::Array {
-            let end = if self.any { "\n]\n" } else { "[]\n" };
-            self.out.write_all(end.as_bytes())?;
+        if self.frame == Frame::Document {
+            self.line.clear();
+            let end = if self.any { "\n]" } else { "{\"rows\":[]" };
+            self.line.push_str(end);
+            missed::write_json(&self.missed, &mut self.line);
+            self.line.push_str("}\n");
+            self.out.write_all(self.line.as_bytes())?;
         }
         Ok(self.out.flush()?)
     }
@@ -127,20 +139,24 @@ mod tests {
          \"gap\":null,\"up\":null}";
 
     #[test]
-    fn lines_and_array() {
+    fn lines_and_document() {
         let lines = render(SAMPLE_ROWS, Format::Ndjson);
         assert_eq!(lines, format!("{FIRST}\n{SECOND}\n"));
-        let array = render(SAMPLE_ROWS, Format::Json);
-        assert_eq!(array, format!("[\n{FIRST},\n{SECOND}\n]\n"));
-        let parsed: serde_json::Value = serde_json::from_str(&array).unwrap();
-        assert_eq!(parsed[0]["bytes"].as_u64(), Some(u64::MAX));
+        let document = render(SAMPLE_ROWS, Format::Json);
+        let rows = format!("{{\"rows\":[\n{FIRST},\n{SECOND}\n],\n\"missed\":{{");
+        assert!(document.starts_with(&rows), "{document}");
+        let parsed: serde_json::Value = serde_json::from_str(&document).unwrap();
+        assert_eq!(parsed["rows"][0]["bytes"].as_u64(), Some(u64::MAX));
     }
 
     #[test]
-    fn nothing_is_an_empty_array() {
+    fn nothing_is_an_empty_list() {
         let mut answer = SAMPLE_ROWS();
         answer.batches.clear();
-        assert_eq!(answer.text(Format::Json, RenderOptions::default()), "[]\n");
+        let text = answer.text(Format::Json, RenderOptions::default());
+        let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(parsed["rows"], serde_json::json!([]));
+        assert_eq!(parsed["missed"]["sources"], serde_json::json!([]));
         assert_eq!(answer.text(Format::Ndjson, RenderOptions::default()), "");
     }
 

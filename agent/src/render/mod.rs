@@ -19,6 +19,7 @@ mod graph;
 mod json;
 mod layout;
 mod legend;
+mod missed;
 mod page;
 mod palette;
 mod pcap;
@@ -37,6 +38,7 @@ use datafusion::arrow::array::RecordBatch;
 pub use error::Error;
 pub use format::{Format, suitable};
 
+use crate::missed::Missed;
 use crate::shape::{ChartShape, Shape};
 use crate::types::OutputColumn;
 use chart::{ChartRows, ChartSink};
@@ -87,6 +89,10 @@ impl RenderOptions {
 pub trait Sink {
     /// Takes one batch. Its columns are those that the sink was made with.
     fn batch(&mut self, batch: &RecordBatch) -> Result<(), Error>;
+
+    /// Takes what the answer missed, between the last batch and `finish`. Formats of rows alone
+    /// have no place for it.
+    fn missed(&mut self, _missed: &Missed) {}
 
     /// Writes what is left. Call it once; a sink that is dropped instead leaves a partial output.
     fn finish(&mut self) -> Result<(), Error>;
@@ -183,6 +189,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
         (**self).batch(batch)
     }
 
+    fn missed(&mut self, missed: &Missed) {
+        (**self).missed(missed);
+    }
+
     fn finish(&mut self) -> Result<(), Error> {
         (**self).finish()
     }
@@ -202,7 +212,7 @@ fn rows<'a, W: Write + 'a>(
     Ok(match format {
         Format::Csv => Box::new(Delimited::new(out, columns, Dialect::Commas)?),
         Format::Tsv => Box::new(Delimited::new(out, columns, Dialect::Tabs)?),
-        Format::Json => Box::new(Json::new(out, columns, Frame::Array)),
+        Format::Json => Box::new(Json::new(out, columns, Frame::Document)),
         Format::Ndjson => Box::new(Json::new(out, columns, Frame::Lines)),
         Format::Parquet => Box::new(ParquetFile::new(out, columns)?),
         Format::Arrow => Box::new(ArrowFile::new(out, columns)?),

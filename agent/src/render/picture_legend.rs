@@ -31,6 +31,11 @@ pub(super) fn width(entries: &[LegendEntry], most: f64) -> f64 {
     (SAMPLE + widest(|e| &e.name) + GAP + widest(|e| &e.value)).min(most)
 }
 
+/// The height in pixels of the whole legend.
+pub(super) fn height(entries: &[LegendEntry]) -> f64 {
+    entries.len() as f64 * LINE
+}
+
 /// Draws the legend from its top left corner, so wide, and not below `bottom`.
 pub(super) fn draw<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,

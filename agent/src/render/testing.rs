@@ -9,6 +9,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{Field, Schema};
 
 use super::{Format, RenderOptions, sink};
+use crate::missed::Missed;
 use crate::shape::Shape;
 use crate::types::{EvType, OutputColumn};
 
@@ -17,6 +18,7 @@ pub(super) struct Answer {
     pub(super) shape: Shape,
     pub(super) columns: Vec<OutputColumn>,
     pub(super) batches: Vec<RecordBatch>,
+    pub(super) missed: Missed,
 }
 
 impl Answer {
@@ -39,6 +41,7 @@ impl Answer {
             shape,
             columns: outputs,
             batches: vec![batch],
+            missed: Missed::default(),
         }
     }
 
@@ -57,6 +60,7 @@ impl Answer {
             for batch in &self.batches {
                 sink.batch(batch).unwrap();
             }
+            sink.missed(&self.missed);
             sink.finish().unwrap();
             sink.notes()
         };

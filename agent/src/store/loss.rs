@@ -11,6 +11,8 @@ use std::{
     path::Path,
 };
 
+use super::spans::{Span, Spans};
+
 /// Bytes in which the first or the last line of a table surely is whole.
 const ENDS: usize = 4_096;
 
@@ -270,6 +272,8 @@ pub struct Loss {
     pub counts: Counts,
     /// Times between two runs, in nanoseconds since 1970: nothing was seen.
     pub gaps_ns: Vec<(i64, i64)>,
+    /// When packets were lost.
+    pub losses: Spans,
 }
 
 impl Loss {
@@ -286,6 +290,11 @@ impl Loss {
                 Some(before) if before.run == sample.run => {
                     let counted = sample.counts.since(&before.counts);
                     loss.counts = loss.counts.plus(&counted);
+                    loss.losses.add(Span {
+                        from_ns: before.time_ns.min(sample.time_ns),
+                        to_ns: before.time_ns.max(sample.time_ns),
+                        packets: counted.lost(),
+                    });
                 }
                 Some(before) => loss.gaps_ns.push((before.time_ns, sample.time_ns)),
                 None => {}
@@ -351,6 +360,9 @@ mod tests {
         assert_eq!(all.counts.dropped(Reason::RingFull), 11);
         assert_eq!(all.counts.lost(), 11);
         assert_eq!(all.gaps_ns, [(300, 500)]);
+        let losses = all.losses.list().iter();
+        let losses: Vec<_> = losses.map(|s| (s.from_ns, s.to_ns, s.packets)).collect();
+        assert_eq!(losses, [(100, 300, 4), (500, 600, 7)]);
         let part = Loss::over(&samples, 250, 260);
         assert_eq!((part.counts.seen, part.counts.stored), (20, 17));
         assert_eq!(part.gaps_ns, []);

@@ -77,6 +77,7 @@ impl Missed {
         let part = Loss::over(&table.samples, from, to);
         self.loss.counts = self.loss.counts.plus(&part.counts);
         self.loss.gaps_ns.extend(part.gaps_ns);
+        self.loss.losses.extend(&part.losses);
         self.damaged_lines += table.damaged_lines;
         Ok(())
     }

@@ -34,6 +34,7 @@ pub mod recover;
 pub mod reindex;
 pub mod retention;
 pub mod sidecar;
+pub mod spans;
 mod state;
 pub mod well;
 pub mod writer;

@@ -44,6 +44,7 @@ pub(super) struct Counts {
     pub(super) packets: u64,
     pub(super) rows: u64,
     portless_fragments: u64,
+    cut: u64,
     unknown_links: BTreeMap<u16, u64>,
     /// The link type that was looked up last, and what was found.
     last_link: Option<LinkType>,
@@ -166,6 +167,7 @@ impl<'a> Reader<'a> {
         {
             return Ok(());
         }
+        self.counts.cut += u64::from(frame.data.len() < frame.wire_len as usize);
         let sequence = file | frame.offset;
         let view = FrameView::new(&self.scan.columns, self.depth, frame, sequence);
         if let Some(packet) = view.outer() {
@@ -221,6 +223,7 @@ impl Counts {
         report.rows.fetch_add(counts.rows, Relaxed);
         let skipped = counts.packets - counts.rows;
         report.skipped.fetch_add(skipped, Relaxed);
+        report.cut.fetch_add(counts.cut, Relaxed);
         let fragments = counts.portless_fragments;
         report.portless_fragments.fetch_add(fragments, Relaxed);
         if !counts.unknown_links.is_empty() {

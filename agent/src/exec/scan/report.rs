@@ -17,6 +17,7 @@ pub struct ScanReport {
     pub(super) skipped: AtomicU64,
     pub(super) rows: AtomicU64,
     pub(super) portless_fragments: AtomicU64,
+    pub(super) cut: AtomicU64,
     /// Packets in row groups that sidecars ruled out.
     pub(super) ruled_out: AtomicU64,
     pub(super) sidecars: AtomicU64,
@@ -88,6 +89,11 @@ impl ScanReport {
     /// Fragments other than the first, which have no ports (0 where no field was asked for).
     pub fn portless_fragments(&self) -> u64 {
         self.portless_fragments.load(Relaxed)
+    }
+
+    /// Packets read themselves (not by a sidecar) of which bytes were left out at capture.
+    pub fn cut(&self) -> u64 {
+        self.cut.load(Relaxed)
     }
 
     /// Link types that cannot be decoded, and how many packets had each.

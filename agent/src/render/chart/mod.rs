@@ -1,5 +1,6 @@
 //! Charts: batches to series, and series to a drawing.
 
+mod bands;
 mod picture;
 mod rows;
 mod terminal;
@@ -14,6 +15,7 @@ use datafusion::arrow::array::RecordBatch;
 use super::error::Error;
 use super::value::{self, Values};
 use super::{Format, RenderOptions, Sink, canvas, escape, page, palette, scale};
+use crate::missed::{Bands, Missed};
 use crate::shape::ChartShape;
 use crate::text;
 use crate::types::{EvType, OutputColumn};
@@ -50,6 +52,8 @@ enum Total {
 struct Chart {
     shape: ChartShape,
     series: Vec<Series>,
+    /// When packets are missing.
+    bands: Bands,
 }
 
 /// Gathers the series, then draws them.
@@ -77,7 +81,11 @@ impl<W: Write> ChartSink<W> {
             columns,
             format,
             options,
-            chart: Chart { shape, series },
+            chart: Chart {
+                shape,
+                series,
+                bands: Bands::default(),
+            },
             index: HashMap::new(),
         })
     }
@@ -121,6 +129,11 @@ impl<W: Write> Sink for ChartSink<W> {
             }
         }
         Ok(())
+    }
+
+    fn missed(&mut self, missed: &Missed) {
+        let (start, end) = self.chart.span();
+        self.chart.bands = missed.bands(start, end);
     }
 
     fn finish(&mut self) -> Result<(), Error> {
@@ -249,13 +262,17 @@ impl Chart {
 
     fn page_rows(&self) -> Vec<page::PageRow> {
         let series = self.series.iter().enumerate();
-        series
-            .map(|(n, series)| page::PageRow {
-                colour: palette::colour(n, series.other),
-                name: series.name.clone(),
-                value: series.total.text(),
-            })
-            .collect()
+        let series = series.map(|(n, series)| page::PageRow {
+            colour: palette::colour(n, series.other),
+            name: series.name.clone(),
+            value: series.total.text(),
+        });
+        let bands = self.band_kinds().map(|band| page::PageRow {
+            colour: band.colour,
+            name: band.name.to_owned(),
+            value: band.value,
+        });
+        series.chain(bands).collect()
     }
 
     /// What the chart shows, in a line.

@@ -2,6 +2,7 @@
 
 use plotters::prelude::DrawingBackend;
 
+use super::bands::Band;
 use super::{Chart, NO_DATA, Series};
 use crate::render::bars_picture::{BarsPicture, PictureBar};
 use crate::render::canvas::{self, Anchor, Canvas, Dash, Drawing, FAINT, INK, Size};
@@ -15,6 +16,9 @@ const SMALL: f64 = 12.0;
 const MARGIN: f64 = 20.0;
 /// Points of a line are marked where there is room between them.
 const MARKED_BINS: usize = 60;
+
+/// A band is not narrower: a second of loss in a week is to be seen.
+const LEAST_BAND: f64 = 2.0;
 
 /// The part of the picture in which lines are drawn.
 struct Frame {
@@ -45,7 +49,9 @@ impl Drawing for Chart {
             return canvas.text(NO_DATA, middle, TEXT, Anchor::Middle);
         }
         let entries: Vec<LegendEntry> = self.series.iter().enumerate().map(legend_entry).collect();
-        let legend_width = picture_legend::width(&entries, width * 0.4);
+        let bands: Vec<LegendEntry> = self.band_kinds().map(band_entry).collect();
+        let legend_width = picture_legend::width(&entries, width * 0.4)
+            .max(picture_legend::width(&bands, width * 0.4));
         let (low, high) = self.range();
         let scale = Scale::new(low, high, 7);
         let labels = scale.labels();
@@ -59,13 +65,17 @@ impl Drawing for Chart {
             top: MARGIN + 34.0,
             bottom: height - MARGIN - 26.0,
         };
+        self.shade(canvas, &frame)?;
         self.value_axis(canvas, &frame, &scale, &labels)?;
         self.time_axis(canvas, &frame)?;
         for (n, series) in self.series.iter().enumerate().rev() {
             self.line(canvas, &frame, &scale, n, series)?;
         }
-        let at = (frame.right + MARGIN, frame.top);
-        picture_legend::draw(canvas, &entries, at, (legend_width, frame.bottom))
+        // The bands stand below the series, however many of those there are.
+        let below = frame.bottom - picture_legend::height(&bands);
+        let (left, size) = (frame.right + MARGIN, legend_width);
+        picture_legend::draw(canvas, &entries, (left, frame.top), (size, below))?;
+        picture_legend::draw(canvas, &bands, (left, below), (size, frame.bottom))
     }
 }
 
@@ -75,6 +85,15 @@ fn legend_entry((n, series): (usize, &Series)) -> LegendEntry {
         value: series.total.text(),
         colour: palette::colour(n, series.other),
         dash: Some(dash(n, series)),
+    }
+}
+
+fn band_entry(band: Band<'_>) -> LegendEntry {
+    LegendEntry {
+        name: band.name.to_owned(),
+        value: band.value,
+        colour: band.colour,
+        dash: None,
     }
 }
 
@@ -108,6 +127,22 @@ impl Chart {
             bars,
             legend: Vec::new(),
         }
+    }
+
+    /// The bands, behind everything else.
+    fn shade<DB: DrawingBackend>(
+        &self,
+        canvas: &Canvas<'_, DB>,
+        frame: &Frame,
+    ) -> Result<(), Error> {
+        for band in self.band_kinds() {
+            for (from, to) in band.times {
+                let left = frame.x(self.share(*from)).min(frame.right - LEAST_BAND);
+                let right = frame.x(self.share(*to)).max(left + LEAST_BAND);
+                canvas.rectangle((left, frame.top), (right, frame.bottom), band.colour)?;
+            }
+        }
+        Ok(())
     }
 
     fn value_axis<DB: DrawingBackend>(

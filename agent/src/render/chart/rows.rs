@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 
 use super::{check, series_name};
+use crate::missed::Missed;
 use crate::render::error::Error;
 use crate::render::{Sink, value};
 use crate::shape::ChartShape;
@@ -60,6 +61,10 @@ impl<S: Sink> Sink for ChartRows<S> {
             ("series", series),
             ("value", value.array().clone()),
         ])?)
+    }
+
+    fn missed(&mut self, missed: &Missed) {
+        self.inner.missed(missed);
     }
 
     fn finish(&mut self) -> Result<(), Error> {

@@ -40,18 +40,22 @@ pub(super) fn write(
         return Ok(());
     }
     if chart.is_single() {
-        return write_bars(chart, options, width, out);
+        write_bars(chart, options, width, out)?;
+        return write_bands_legend(chart, options, width, out);
     }
-    let height = options.height.max(LINES_AROUND + LEAST_PLOT_LINES + 1);
+    // Their line below the axis, and their legend.
+    let band_lines = if chart.bands.is_empty() { 0 } else { 2 };
+    let around = LINES_AROUND + band_lines;
+    let height = options.height.max(around + LEAST_PLOT_LINES + 1);
     let entries: Vec<legend::Entry> = chart.series.iter().enumerate().map(entry).collect();
-    let most = height - LINES_AROUND - LEAST_PLOT_LINES;
+    let most = height - around - LEAST_PLOT_LINES;
     let legend = legend::lines(&entries, width, most, options);
-    let lines = height - LINES_AROUND - legend.len();
+    let lines = height - around - legend.len();
     write_plot(chart, options, width, lines, out)?;
     for line in legend {
         writeln!(out, "{line}")?;
     }
-    Ok(())
+    write_bands_legend(chart, options, width, out)
 }
 
 fn entry((n, series): (usize, &Series)) -> legend::Entry {
@@ -104,6 +108,9 @@ fn write_plot(
     let (axis, times) = time_axis(chart, columns);
     let pad = " ".repeat(label_width + 1);
     writeln!(out, "{pad}└{axis}")?;
+    if !chart.bands.is_empty() {
+        writeln!(out, "{pad} {}", bands_line(chart, options, columns))?;
+    }
     // Labels are centred below their ticks, so the first may start below the axis' corner.
     writeln!(out, "{pad} {times}")?;
     Ok(())
@@ -180,6 +187,61 @@ fn time_axis(chart: &Chart, columns: usize) -> (String, String) {
         used = labels.len() + 2;
     }
     (axis.into_iter().collect(), labels)
+}
+
+/// The bands as marks below the axis, each at least a column wide.
+fn bands_line(chart: &Chart, options: &RenderOptions, columns: usize) -> String {
+    let mut cells: Vec<Option<(char, &str)>> = vec![None; columns];
+    for band in chart.band_kinds() {
+        for (from, to) in band.times {
+            let column = |share: f64| share * columns as f64;
+            let first = (column(chart.share(*from)) as usize).min(columns.saturating_sub(1));
+            let end = column(chart.share(*to)).ceil() as usize;
+            let marked = first..end.max(first + 1).min(columns);
+            let marked = cells.get_mut(marked).unwrap_or_default();
+            marked.fill(Some((band.mark, band.sgr)));
+        }
+    }
+    let last = cells.iter().rposition(Option::is_some);
+    let shown = cells.get(..=last.unwrap_or(0)).unwrap_or_default();
+    let marks = shown.iter().map(|cell| match cell {
+        None => " ".to_owned(),
+        Some((mark, sgr)) => {
+            let (on, off) = options.style(sgr);
+            format!("{on}{mark}{off}")
+        }
+    });
+    marks.collect()
+}
+
+/// What the marks of the bands mean, in one line.
+fn write_bands_legend(
+    chart: &Chart,
+    options: &RenderOptions,
+    width: usize,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    if chart.bands.is_empty() {
+        return Ok(());
+    }
+    let mut line = String::new();
+    let mut left = width;
+    for band in chart.band_kinds() {
+        let gap = if line.is_empty() { 0 } else { 3 };
+        let text = layout::cut(
+            &format!(" {} ({})", band.name, band.value),
+            left.saturating_sub(gap + 1),
+        );
+        if text.is_empty() {
+            break;
+        }
+        let (on, off) = options.style(band.sgr);
+        line.push_str(&" ".repeat(gap));
+        line.push_str(&format!("{on}{}{off}{text}", band.mark));
+        left = left.saturating_sub(gap + 1 + text.width());
+    }
+    writeln!(out, "{line}")?;
+    Ok(())
 }
 
 fn write_bars(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
 use unicode_width::UnicodeWidthStr;
 
+use crate::missed::{LossSpan, SourceMissed};
 use crate::render::testing::{Answer, ips, render};
 use crate::render::{Format, RenderOptions};
 use crate::shape::{ChartShape, Shape};
@@ -97,6 +98,74 @@ B fe80::1    15   + other       1
     );
 }
 
+/// Packets lost in a second of the second bin, nothing captured in the fourth and fifth.
+fn with_losses(mut answer: Answer) -> Answer {
+    let second = 1_000_000_000;
+    answer.missed.sources = vec![SourceMissed {
+        known_ns: Some((START, START + 6 * BIN)),
+        losses: vec![LossSpan {
+            from_ns: START + BIN,
+            to_ns: START + BIN + second,
+            packets: 1_234,
+        }],
+        gaps_ns: vec![(START + 3 * BIN, START + 5 * BIN)],
+        ..SourceMissed::default()
+    }];
+    answer
+}
+
+#[test]
+fn times_without_packets_are_marked_in_the_terminal() {
+    let text = with_losses(SAMPLE()).text(Format::Table, size(50, 16));
+    let end = "\
+   └┬──────────────────────┬─────────────────────┬
+           ▓▓              ░░░░░░░░░░░░░░░░
+    17:12:00           17:12:30           17:13:00
+A 10.0.0.1  100   C (none)      5
+B fe80::1    15   + other       1
+░ nothing captured (20s)   ▓ packets lost (1234)
+";
+    assert!(text.ends_with(end), "{text}");
+    for (width, height) in [(80, 24), (40, 24), (80, 16), (20, 10)] {
+        let text = with_losses(SAMPLE()).text(Format::Table, size(width, height));
+        assert!(
+            text.lines().count() < height.max(13),
+            "{width}x{height}:\n{text}"
+        );
+        if width >= 40 {
+            let widest = text.lines().map(UnicodeWidthStr::width).max();
+            assert!(widest <= Some(width), "{width}x{height}:\n{text}");
+        }
+    }
+    let single = chart(1, &["count"], &[(0, "count", false, Some("::1"), 8)]);
+    let text = with_losses(single).text(Format::Table, size(60, 24));
+    assert!(
+        !text.contains("packets lost"),
+        "no loss in its one bin: {text}"
+    );
+}
+
+#[test]
+fn times_without_packets_are_shaded_in_pictures() {
+    let plain = render(SAMPLE, Format::Svg);
+    let answer = with_losses(SAMPLE());
+    let svg = answer.text(Format::Svg, RenderOptions::default());
+    let html = answer.text(Format::Html, RenderOptions::default());
+    // Each as a band and as the sample of its legend entry.
+    for (colour, name, value) in [
+        ("#FCD6D0", "packets lost", "1234"),
+        ("#E2E4E8", "nothing captured", "20s"),
+    ] {
+        assert_eq!(plain.matches(colour).count(), 0);
+        assert_eq!(svg.matches(colour).count(), 2, "{name}");
+        assert!(svg.contains(name) && svg.contains(value), "{name}");
+        assert!(
+            html.contains(&format!("</i>{name}</td><td>{value}</td>")),
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn rows() {
     assert_eq!(
@@ -114,7 +183,7 @@ fn rows() {
     let first = serde_json::json!(
         {"time": "2016-02-14T17:12:00.000000000Z", "series": "10.0.0.1", "value": 10}
     );
-    assert_eq!(json[0], first);
+    assert_eq!(json["rows"][0], first);
     assert!(render(SAMPLE, Format::Csv).starts_with("time,series,value\r\n"));
 }
 
