@@ -11,6 +11,8 @@
 
 pub mod frame;
 pub mod missed;
+#[cfg(any(feature = "capture", feature = "engine"))]
+mod priority;
 pub mod shape;
 mod spelling;
 pub mod text;
@@ -49,7 +51,7 @@ mod tests {
     const MAY_USE: &[(&str, &[&str])] = &[
         ("capfile", &["frame"]),
         ("capture", &["frame"]),
-        ("record", &["capture", "frame", "store"]),
+        ("record", &["capture", "frame", "priority", "store"]),
         ("decode", &["frame", "spelling", "types"]),
         ("store", &["capfile", "decode", "frame"]),
         ("lang", &[]),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::pcap;
-use crate::program::Capture;
+use crate::program::{Capture, command};
 use crate::queries::{From, answer};
 use crate::room::{alone, folder, path, root, veth};
 use crate::sender::tcpreplay;
@@ -62,6 +62,43 @@ fn a_tiny_ring_loses_packets_and_counts_each() {
         sent.packets
     );
     assert!(said.contains(&told), "{told}: {said}");
+    // In JSON it is a block beside the rows, with when it happened.
+    let output = command(&["query", "--format", "json", "--store"])
+        .arg(store)
+        .arg("tag=pcap packet frame.Len | count | table -nt count")
+        .output()
+        .unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["rows"], serde_json::json!([{"count": stored}]));
+    let source = &json["missed"]["sources"][0];
+    assert_eq!(source["interface"], "fs0");
+    assert_eq!(source["seen"], sent.packets);
+    assert_eq!(
+        (&source["lost"], &source["dropped"]["ring_full"]),
+        (&lost.into(), &lost.into())
+    );
+    let spans = source["losses"].as_array().unwrap().iter();
+    let in_spans: u64 = spans.map(|span| span["packets"].as_u64().unwrap()).sum();
+    assert_eq!(in_spans, lost);
+    // Rows of lines are rows alone; a chart marks the seconds of the loss.
+    let output = |format: &str| {
+        let query = "tag=pcap packet frame.Len | count over 1s | chart count";
+        let output = command(&["query", "--last", "1m", "--format", format, "--store"])
+            .arg(store)
+            .arg(query)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let rows = output("ndjson");
+    assert!(
+        rows.starts_with("{\"time\"") && !rows.contains("missed"),
+        "{rows}"
+    );
+    let chart = output("table");
+    assert!(chart.contains(&format!("packets lost ({lost})")), "{chart}");
+    assert!(chart.contains("nothing captured"), "{chart}");
+    assert!(output("svg").contains("packets lost"));
     let (rows, _) = answer(
         From::Store(store),
         "tag=loss stats sum(seen) as seen sum(stored) as stored sum(ring_full) as lost by interface | table -nt interface seen stored lost",

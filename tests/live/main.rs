@@ -6,9 +6,12 @@
 #![expect(clippy::unwrap_used, reason = "a panic is a test's failure")]
 
 mod captures;
+mod courtesy;
 mod full;
+mod interfaces;
 mod killed;
 mod loss;
+mod outputs;
 mod pcap;
 mod program;
 mod queries;

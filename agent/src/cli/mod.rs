@@ -4,6 +4,8 @@ mod args;
 #[cfg(feature = "capture")]
 mod capture;
 #[cfg(feature = "engine")]
+mod courtesy;
+#[cfg(feature = "engine")]
 mod empty;
 mod error;
 #[cfg(feature = "engine")]

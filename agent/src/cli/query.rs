@@ -9,10 +9,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use futures::StreamExt as _;
 
 use super::args::QueryArgs;
+use super::courtesy::Courtesy;
 use super::error::Error;
 use super::progress::Progress;
 use super::{empty, input, missed, query_text, terminal};
-use crate::exec::{self, Answer, RunOptions, Source, scan::ScanReport};
+use crate::exec::scan::{Pause, ScanReport};
+use crate::exec::{self, Answer, RunOptions, Source};
 use crate::lang::{self, time};
 use crate::missed::Missed;
 use crate::plan::{self, pipeline::Pipeline, pipeline::Renderer};
@@ -36,7 +38,12 @@ pub(super) fn run(args: &QueryArgs) -> Result<u8, Error> {
         &text,
         terminal::colour(args.colour, terminal::stderr_is_terminal()),
     )?;
-    let options = run_options(args, &pipeline)?;
+    let mut options = run_options(args, &pipeline)?;
+    // Before threads are started, which inherit the priority.
+    let courtesy = args.store.as_deref().map(Courtesy::new);
+    if let Some(courtesy) = &courtesy {
+        options.pause = courtesy.pause();
+    }
     let source = input::source(args, &pipeline)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.partitions)
@@ -51,6 +58,9 @@ pub(super) fn run(args: &QueryArgs) -> Result<u8, Error> {
     });
     // Readers stop at their next batch; nobody waits for them.
     runtime.shutdown_background();
+    if let Some(note) = courtesy.and_then(|courtesy| courtesy.note()) {
+        eprintln!("note: {note}");
+    }
     result
 }
 
@@ -110,6 +120,7 @@ fn run_options(args: &QueryArgs, pipeline: &Pipeline) -> Result<RunOptions, Erro
         },
         to_ns,
         split: true,
+        pause: Pause::default(),
     })
 }
 

@@ -10,6 +10,7 @@ use datafusion::prelude::SessionContext;
 use super::chart;
 use super::error::Error;
 use super::lower::{Lowered, TimeRange};
+use super::scan::Pause;
 use super::session::session;
 use crate::shape::Shape;
 use crate::types::OutputColumn;
@@ -29,6 +30,8 @@ pub struct RunOptions {
     pub to_ns: Option<i64>,
     /// Whether large files are divided among threads; off after [`super::Error::SplitMissed`].
     pub split: bool,
+    /// Called by the scan's threads between two rounds of packets.
+    pub pause: Pause,
 }
 
 impl Default for RunOptions {
@@ -40,6 +43,7 @@ impl Default for RunOptions {
             from_ns: None,
             to_ns: None,
             split: true,
+            pause: Pause::default(),
         }
     }
 }

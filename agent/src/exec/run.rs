@@ -112,6 +112,7 @@ pub(super) fn table(
     }
     let stops_early = pipeline.ops.iter().any(|op| matches!(op, Op::Limit { .. }));
     let options = ScanOptions {
+        pause: options.pause.clone(),
         partitions: options.partitions,
         time_range,
         split: options.split && (!stops_early || ends_sorted(pipeline)),

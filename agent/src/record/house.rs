@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
+use crate::priority;
 use crate::store::{Compress, Retention, Wells, compress, retention, sidecar};
 
 /// How often retention is enforced when nothing asks for it.
@@ -99,7 +100,7 @@ struct Keeper {
 
 impl Keeper {
     fn run(mut self, todo: &Receiver<Task>) {
-        lower_priority();
+        priority::lower(NICE);
         self.enforce();
         loop {
             match todo.recv_timeout(EVERY) {
@@ -189,13 +190,5 @@ fn merged(well: Retention, run: Retention) -> Retention {
         max_age: run.max_age.or(well.max_age),
         max_size: run.max_size.or(well.max_size),
         min_free: run.min_free.or(well.min_free),
-    }
-}
-
-/// Failure leaves the priority as it was, which costs time only.
-fn lower_priority() {
-    // SAFETY: takes numbers; `0` is the calling thread (Linux: nice values are per thread).
-    unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
     }
 }

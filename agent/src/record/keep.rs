@@ -8,6 +8,7 @@ use super::house::House;
 use super::sample::Sample;
 use super::worker::wall_ns;
 use super::write::{Output, WriteError};
+use crate::store::fill::Publisher;
 use crate::store::loss::{self, Reason};
 use crate::store::recover::Action;
 use crate::store::{Compress, Outcome, RecordBlock, Retention, SourceWriter, Wells, WriterOptions};
@@ -100,6 +101,10 @@ impl Output for StoreOutput {
         let (writer, recovered) = SourceWriter::open(&folder, options, wall_ns())?;
         self.writers.insert(slot, writer);
         Ok(recovered.iter().map(describe).collect())
+    }
+
+    fn publisher(&mut self) -> Result<Option<Publisher>, WriteError> {
+        Ok(Some(Publisher::create(&self.store)?))
     }
 
     fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError> {

@@ -13,6 +13,7 @@ mod drain;
 mod house;
 mod keep;
 mod own;
+mod published;
 mod sample;
 pub mod self_test;
 mod stream;

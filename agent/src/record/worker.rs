@@ -11,6 +11,7 @@ use super::attacher::Change;
 use super::counts::AllCells;
 use super::drain::{Drain, Keep};
 use super::own::Own;
+use super::published::Published;
 use super::sample::Sample;
 use super::tuples::TupleDrain;
 use super::write::{Event, Output, Work, WriteError, Writer};
@@ -25,8 +26,8 @@ const BLOCKS_AHEAD: usize = 32;
 /// How often the counters are read and kept.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a stop may go unnoticed.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a stop may go unnoticed, and how old the fill that queries see may be.
+const LOOK_INTERVAL: Duration = Duration::from_millis(40);
 
 /// What is to be recorded.
 pub struct Settings {
@@ -113,10 +114,11 @@ pub struct Status {
 pub fn run(
     link: &mut dyn Link,
     fds: MapFds,
-    output: Box<dyn Output>,
+    mut output: Box<dyn Output>,
     settings: Settings,
     tell: &mut dyn FnMut(Telling<'_>),
 ) -> Result<Status, WorkerError> {
+    let mut published = Published::by(output.as_mut(), tell);
     let (duration, stop) = (settings.duration, Arc::clone(&settings.stop));
     let mut worker = Worker::start(fds, output, settings)?;
     let started = Instant::now();
@@ -126,6 +128,7 @@ pub fn run(
             .into_iter()
             .for_each(|change| worker.change(change, tell));
         let complete = worker.events(tell)?;
+        published.share(worker.fills.fullest(), tell);
         if sampled.elapsed() >= SAMPLE_INTERVAL {
             sampled = Instant::now();
             worker.sample()?;

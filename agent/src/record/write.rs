@@ -11,6 +11,7 @@ use super::counts::{AllCells, Cells, add};
 use super::sample::Sample;
 use crate::capture::InterfaceCounters;
 use crate::store::RecordBlock;
+use crate::store::fill::Publisher;
 
 /// How often an output looks after its files when nothing comes.
 const TICK: Duration = Duration::from_millis(500);
@@ -50,6 +51,14 @@ pub trait Output: Send {
         _snaplen: u32,
     ) -> Result<Vec<String>, WriteError> {
         Ok(Vec::new())
+    }
+
+    /// Where those who read the output meanwhile learn how full the rings are.
+    ///
+    /// # Errors
+    /// If there is such a place and it cannot be written to.
+    fn publisher(&mut self) -> Result<Option<Publisher>, WriteError> {
+        Ok(None)
     }
 
     /// Writes whole blocks: all of it or, but for what the error says, nothing.

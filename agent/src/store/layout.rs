@@ -8,7 +8,7 @@ use std::{
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::{Error, exclusive};
+use super::{Error, exclusive, fill};
 
 /// Holds the lock and the state of a source's writer.
 pub(super) const STATE_FILE: &str = "writer.state";
@@ -358,7 +358,9 @@ pub fn sources(store: &Path) -> Result<(Vec<Source>, Vec<PathBuf>), Error> {
     let (mut found, mut unknown) = (Vec::new(), Vec::new());
     for (path, name, is_folder) in entries(store)? {
         let Some(well) = unescape(&name).filter(|_| is_folder) else {
-            unknown.push(path);
+            if is_folder || !fill::is_fill_name(&name) {
+                unknown.push(path);
+            }
             continue;
         };
         for (path, name, is_folder) in entries(&path)? {

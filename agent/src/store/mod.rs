@@ -24,6 +24,7 @@ pub mod compress;
 mod error;
 mod exclusive;
 pub mod export;
+pub mod fill;
 pub mod import;
 pub mod layout;
 pub mod list;

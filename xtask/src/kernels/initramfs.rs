@@ -69,7 +69,7 @@ pub(super) fn build(root: &Path, kernel: &Kernel, built: &Built, filter: &str) -
 fn init(filter: &str) -> String {
     format!(
         "#!/bin/busybox sh\n\
-         export PATH=/bin FLOWSIFT_REQUIRE_KERNEL=1 FLOWSIFT_CAPTURES=/captures\n\
+         export PATH=/bin FLOWSIFT_REQUIRE_KERNEL=1 FLOWSIFT_CAPTURES=/captures FLOWSIFT_MAY_SET_CLOCK=1\n\
          busybox mount -t proc proc /proc\n\
          busybox mount -t sysfs sys /sys\n\
          busybox mount -t devtmpfs dev /dev\n\

@@ -12,6 +12,7 @@ mod batch;
 mod error;
 mod fields;
 mod file;
+mod pause;
 mod plan;
 mod predicate;
 mod prune;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use error::{ScanError, split_missed};
 pub use file::{ScanFile, matches_tag};
+pub use pause::Pause;
 pub use plan::CaptureScanExec;
 pub use report::ScanReport;
 pub use table::{CaptureTable, ScanOptions};

@@ -16,6 +16,7 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 
+use super::pause::Pause;
 use super::predicate::Predicate;
 use super::read::Reader;
 use super::report::ScanReport;
@@ -40,6 +41,8 @@ pub(super) struct Scan {
     pub(super) time_range: Option<(i64, i64)>,
     /// Rows after which a partition may stop.
     pub(super) limit: Option<usize>,
+    /// Called between two rounds.
+    pub(super) pause: Pause,
     pub(super) report: Arc<ScanReport>,
 }
 

@@ -120,6 +120,7 @@ impl<'a> Reader<'a> {
     fn read_frames(&mut self, piece: &Piece, frames: &mut FrameReader) -> Result<ControlFlow<()>> {
         let mut bytes_reported = 0;
         loop {
+            self.scan.pause.wait();
             let timer = self.metrics.elapsed_compute().timer();
             let more = self.round(piece.file << OFFSET_BITS, frames)?;
             timer.done();

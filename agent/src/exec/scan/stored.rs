@@ -190,6 +190,7 @@ impl Reader<'_> {
     ) -> Result<ControlFlow<()>> {
         let mut row = 0;
         while row < tuples.rows && self.left > 0 {
+            self.scan.pause.wait();
             let end = (row + FRAMES_PER_ROUND as usize).min(tuples.rows);
             let timer = self.metrics.elapsed_compute().timer();
             while row < end && self.left > 0 && !self.batch.is_full() {

@@ -13,6 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::error::ScanError;
 use super::file::ScanFile;
+use super::pause::Pause;
 use super::plan::{CaptureScanExec, Scan};
 use super::predicate::Predicate;
 use super::prune;
@@ -34,6 +35,8 @@ pub struct ScanOptions {
     /// Whether large files may be divided among partitions. To be off where the query may stop
     /// before the end: only a part that is read to its end proves where the next one starts.
     pub split: bool,
+    /// Called by each thread between two rounds of packets.
+    pub pause: Pause,
 }
 
 impl Default for ScanOptions {
@@ -42,6 +45,7 @@ impl Default for ScanOptions {
             partitions: std::thread::available_parallelism().map_or(1, usize::from),
             time_range: None,
             split: true,
+            pause: Pause::default(),
         }
     }
 }
@@ -249,6 +253,7 @@ impl TableProvider for CaptureTable {
             filters: filters.iter().map(ToString::to_string).collect(),
             time_range: self.options.time_range,
             limit,
+            pause: self.options.pause.clone(),
             report: Arc::clone(&self.report),
         };
         let partitions = self.partitions(&scan, self.options.split && limit.is_none())?;
