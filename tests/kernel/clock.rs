@@ -27,10 +27,8 @@ fn set_clock(seconds: i64) {
         tv_nsec: 0,
     };
     // SAFETY: the kernel reads the time.
-    assert_eq!(
-        unsafe { libc::clock_settime(libc::CLOCK_REALTIME, &time) },
-        0
-    );
+    let result = unsafe { libc::clock_settime(libc::CLOCK_REALTIME, &time) };
+    assert_eq!(result, 0);
 }
 
 /// Files of a kind anywhere below a folder.
@@ -96,7 +94,8 @@ fn a_clock_that_jumps_loses_no_packet() {
     set_clock(now() + HOUR);
     let process = i32::try_from(capture.id()).unwrap();
     // SAFETY: signals a child that has not been waited for.
-    assert_eq!(unsafe { libc::kill(process, libc::SIGINT) }, 0);
+    let result = unsafe { libc::kill(process, libc::SIGINT) };
+    assert_eq!(result, 0);
     let status = capture.wait().unwrap();
     let said = fs::read_to_string(said).unwrap();
     assert!(status.success(), "{said}");

@@ -21,7 +21,8 @@ const USAGE: &str = "usage: cargo xtask TASK
                                            measure the reference query side by side
                                            (--ours: only flowsift and the limit)
   bench capture [--runs N] [--seconds S] [--frame BYTES] [--overload FRAMES] [--program PATH]
-        [--ours] [--only-overload]         measure capture beside other recorders (needs root)
+        [--ours] [--only-overload|--only-beside]
+                                           measure capture beside other recorders (needs root)
   ebpf [--toolchain auto|debian|nightly]   rebuild agent-ebpf/flowsift-xdp.o from its sources
   ebpf --check                             fail if that object is stale
   kernels [--series \"6.1 6.12\"] [--test NAME]

@@ -67,7 +67,7 @@ impl Lab {
         frames: u64,
         bytes: u16,
     ) -> Result<Outcome> {
-        let folder = self.scratch.path().join("out");
+        let folder = self.store();
         fs::create_dir_all(&folder)?;
         let log = self.scratch.path().join("log");
         let mut child = self.start(recorder, &folder, &log)?;
@@ -92,6 +92,11 @@ impl Lab {
             printed,
             memory,
         })
+    }
+
+    /// Where a recorder writes to while it runs.
+    pub(super) fn store(&self) -> PathBuf {
+        self.scratch.path().join("out")
     }
 
     fn start(&self, recorder: &Recorder, folder: &Path, log: &Path) -> Result<Child> {

@@ -1,5 +1,6 @@
 //! `bench capture`: what capture costs, what it takes without loss, and what others take.
 
+mod beside;
 mod lab;
 mod memory;
 mod overload;
@@ -37,6 +38,7 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     let overload = args.value("--overload", OVERLOAD_FRAMES)?;
     let ours = args.flag("--ours");
     let only_overload = args.flag("--only-overload");
+    let only_beside = args.flag("--only-beside");
     args.finish()?;
     if !program.is_file() {
         let missing = program.display();
@@ -44,6 +46,11 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     }
     let lab = Lab::open(program.canonicalize()?)?;
     let mut out = io::stdout();
+    if only_beside {
+        let result = beside::measure(&lab, runs, seconds, bytes)?;
+        out.write_all(result.text(bytes).as_bytes())?;
+        return Ok(());
+    }
     if !only_overload {
         // What the kernel program costs is measured there, beside the least that one can do.
         let words = ["capture", "--self-test", "--store", "."];
@@ -52,6 +59,8 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
         let recorders: Vec<_> = recorders::present(ours).collect();
         let lines = rates::measure(&lab, &recorders, &RATES, runs, seconds, bytes)?;
         out.write_all(report::rates(&lines, &RATES, runs, bytes).as_bytes())?;
+        let result = beside::measure(&lab, runs, seconds, bytes)?;
+        out.write_all(result.text(bytes).as_bytes())?;
     }
     if overload > 0 {
         let result = overload::measure(&lab, overload)?;
