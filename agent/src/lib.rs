@@ -32,7 +32,7 @@ pub mod store;
 #[cfg(feature = "capture")]
 pub mod record;
 
-#[cfg(feature = "capture")]
+#[cfg(feature = "cli")]
 pub mod serve;
 
 #[cfg(feature = "cli")]
@@ -66,7 +66,7 @@ mod tests {
                 "zone",
             ],
         ),
-        ("serve", &["spelling", "store"]),
+        ("serve", &["capture", "record", "spelling", "store"]),
         (
             "render",
             &["capfile", "frame", "missed", "shape", "text", "types"],

@@ -40,6 +40,12 @@ impl Clock {
         monotonic_ns.saturating_add_signed(self.offset_ns)
     }
 
+    /// Nanoseconds since 1970 UTC of now, as a packet of now has them.
+    #[must_use]
+    pub fn now_ns(&self) -> u64 {
+        self.wall_ns(monotonic_ns())
+    }
+
     /// Measures again; do so every second or so. Says if the wall clock jumped, by more than a
     /// millisecond. Times given from here on are by the new offset.
     pub fn measure_again(&mut self) -> Result<Option<Jump>, ClockError> {

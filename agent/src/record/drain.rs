@@ -21,6 +21,10 @@ pub const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 /// How often the wall clock is compared with the monotonic one.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How much later than its time a packet may still be found in a ring: the kernel program takes
+/// the time first, and it can be interrupted (the host of a virtual machine does so for long).
+const SETTLE_NS: i64 = 50_000_000;
+
 /// Bytes of a full block. A write of a megabyte costs the disk no more than a small one.
 const BLOCK_BYTES: usize = 1 << 20;
 
@@ -81,6 +85,7 @@ impl Drain {
             own,
             snaplen: snaplen as usize,
             left: count.unwrap_or(u64::MAX),
+            latest_ns: 0,
             received: Tally::default(),
             cells,
             work,
@@ -90,6 +95,7 @@ impl Drain {
         loop {
             // Before the rings are looked at: what they hold then is all that there will be.
             let last = detached.load(Relaxed);
+            let looked_ns = filling.clock.now_ns();
             let drained = rings.drain(RECORDS_PER_ROUND, |record| filling.take(&record));
             add(&malformed, drained.malformed);
             filling.count();
@@ -101,12 +107,14 @@ impl Drain {
                 measured = now;
                 filling.measure_clock();
             }
-            if drained.more {
-                continue;
-            }
+            // Also when there is more: an interface with little must not wait for one with much.
             if now.duration_since(flushed) >= FLUSH_INTERVAL {
                 flushed = now;
                 filling.flush();
+                filling.complete((!drained.more).then_some(looked_ns));
+            }
+            if drained.more {
+                continue;
             }
             if last && drained.records == 0 && rings.fill().all(|fill| fill.unread_bytes == 0) {
                 filling.flush();
@@ -128,6 +136,8 @@ struct Filling {
     own: Own,
     snaplen: usize,
     left: u64,
+    /// Monotonic time of the last record: they come in the order of time.
+    latest_ns: u64,
     received: Tally,
     cells: Arc<AllCells>,
     work: SyncSender<Work>,
@@ -145,6 +155,7 @@ impl Filling {
     fn take(&mut self, record: &PacketRecord<'_>) {
         let cells = self.cells.slot(record.slot);
         self.received.add(record.slot);
+        self.latest_ns = record.time_ns;
         if self.own.includes(&record.tuple) {
             return add(&cells.own, 1);
         }
@@ -193,6 +204,15 @@ impl Filling {
         for slot in 0..SLOTS as u32 {
             self.hand_over(slot);
         }
+    }
+
+    /// Says up to when all packets are in blocks that were handed over: up to the time at which the
+    /// rings were looked at, where they were emptied.
+    fn complete(&self, emptied_ns: Option<u64>) {
+        let until_ns = emptied_ns.unwrap_or_else(|| self.clock.wall_ns(self.latest_ns));
+        let until_ns = i64::try_from(until_ns).unwrap_or(i64::MAX) - SETTLE_NS;
+        // A writer that is behind learns it next time.
+        let _ = self.work.try_send(Work::Complete { until_ns });
     }
 
     fn measure_clock(&mut self) {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::board::Board;
 use super::house::House;
 use super::sample::Sample;
 use super::worker::wall_ns;
@@ -37,6 +39,7 @@ pub struct StoreOutput {
     /// Bytes of writers that are closed.
     closed_bytes: u64,
     house: Option<House>,
+    board: Arc<Board>,
 }
 
 impl StoreOutput {
@@ -65,7 +68,14 @@ impl StoreOutput {
             writers: BTreeMap::new(),
             closed_bytes: 0,
             house: Some(house),
+            board: Arc::default(),
         })
+    }
+
+    /// Where it publishes what it has committed.
+    #[must_use]
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
     }
 
     fn writer(&mut self, slot: u32) -> Result<&mut SourceWriter, WriteError> {
@@ -100,6 +110,7 @@ impl Output for StoreOutput {
         let folder = source.folder(&self.store);
         let (writer, recovered) = SourceWriter::open(&folder, options, wall_ns())?;
         self.writers.insert(slot, writer);
+        self.board.name(slot, source);
         Ok(recovered.iter().map(describe).collect())
     }
 
@@ -109,9 +120,15 @@ impl Output for StoreOutput {
 
     fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError> {
         let writer = self.writer(slot)?;
-        let Outcome::Dropped(reason) = writer.append(block) else {
+        let outcome = writer.append(block);
+        let committed = writer.committed();
+        let Outcome::Dropped(reason) = outcome else {
+            if let Some((sequence, length)) = committed {
+                self.board.commit(slot, sequence, length, wall_ns());
+            }
             return Ok(());
         };
+        let writer = self.writer(slot)?;
         let error = writer.take_error();
         let why = error.map_or_else(|| reason.name().to_owned(), |error| error.to_string());
         if reason != Reason::DiskFull {
@@ -127,6 +144,10 @@ impl Output for StoreOutput {
         let run = self.run_ns;
         self.writer(slot)?.record(&loss_sample(sample, run));
         Ok(())
+    }
+
+    fn complete(&mut self, until_ns: i64) {
+        self.board.complete(until_ns);
     }
 
     fn tick(&mut self) -> Vec<String> {
@@ -158,6 +179,8 @@ impl Output for StoreOutput {
             }
             failure = error.or(failure);
         }
+        // All that came is in the files, or was counted.
+        self.board.complete(wall_ns());
         if let Some(house) = self.house.take() {
             house.finish();
         }

@@ -8,6 +8,7 @@
 //! (filter, `-c`, the agent's own); [`Sample::on_their_way`] is zero at the end.
 
 mod attacher;
+mod board;
 mod counts;
 mod drain;
 mod house;
@@ -22,6 +23,7 @@ mod worker;
 mod write;
 
 pub use attacher::{Attacher, AttacherError, Change, Wanted, What};
+pub use board::{Board, Committed};
 pub use counts::Counts;
 pub use drain::{FLUSH_INTERVAL, Keep};
 pub use keep::{StoreOptions, StoreOutput};

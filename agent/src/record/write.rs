@@ -36,6 +36,9 @@ pub(super) enum Work {
         time_ns: i64,
         kernel: InterfaceCounters,
     },
+    /// All packets up to this time (nanoseconds since 1970) stand before this, or are counted as
+    /// lost.
+    Complete { until_ns: i64 },
     /// Something that the user should be told.
     Note(String),
 }
@@ -68,6 +71,9 @@ pub trait Output: Send {
     fn sample(&mut self, _slot: u32, _sample: &Sample) -> Result<(), WriteError> {
         Ok(())
     }
+
+    /// Learns that it was given all packets up to this time.
+    fn complete(&mut self, _until_ns: i64) {}
 
     /// Looks after the files: what is due by time alone. Gives what the user should be told.
     fn tick(&mut self) -> Vec<String> {
@@ -229,6 +235,9 @@ impl Writer {
                 let result = self.output.sample(slot, &sample);
                 self.report(result, failing);
             }
+            // Blocks that wait are packets that are not written.
+            Work::Complete { until_ns } if self.early.is_empty() => self.output.complete(until_ns),
+            Work::Complete { .. } => {}
             Work::Note(note) => self.note(note),
         }
     }

@@ -12,6 +12,8 @@ use super::{Error, exclusive, fill};
 
 /// Holds the lock and the state of a source's writer.
 pub(super) const STATE_FILE: &str = "writer.state";
+/// The socket of the agent that writes the store, in the store's folder.
+pub const SOCKET_NAME: &str = "agent.sock";
 /// Ends the names of files that are not complete yet.
 pub(super) const TEMPORARY: &str = ".tmp";
 /// Configuration in a well's folder.
@@ -358,7 +360,7 @@ pub fn sources(store: &Path) -> Result<(Vec<Source>, Vec<PathBuf>), Error> {
     let (mut found, mut unknown) = (Vec::new(), Vec::new());
     for (path, name, is_folder) in entries(store)? {
         let Some(well) = unescape(&name).filter(|_| is_folder) else {
-            if is_folder || !fill::is_fill_name(&name) {
+            if is_folder || (name != SOCKET_NAME && !fill::is_fill_name(&name)) {
                 unknown.push(path);
             }
             continue;

@@ -328,6 +328,13 @@ impl SourceWriter {
         self.last_error.take()
     }
 
+    /// Number of the active file and how many of its bytes are whole records, as `writer.state`
+    /// has them; `None` while there is no active file.
+    pub fn committed(&self) -> Option<(u64, u64)> {
+        let active = self.active.as_ref()?;
+        Some((active.sequence, active.length))
+    }
+
     /// Folder of the source.
     pub fn folder(&self) -> &Path {
         &self.folder

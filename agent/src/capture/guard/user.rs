@@ -87,6 +87,12 @@ impl User {
         })
     }
 
+    /// Its numbers: user and group.
+    #[must_use]
+    pub fn ids(&self) -> (u32, u32) {
+        (self.uid, self.gid)
+    }
+
     /// Makes a file or folder this user's.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! parent (capabilities, the kernel program) ==messages== worker (no privileges, rings, files)
 //! ```
 
+mod offer;
 mod parent;
 mod refused;
 mod report;

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use super::super::args::CaptureArgs;
 use super::super::error::Error;
+use super::offer::Offer;
 use super::report::Reporter;
 use super::{Signals, filter, session, snaplen, user};
 use crate::capture::MapFds;
 use crate::capture::guard::{self, Confinement, GuardNote, Sandbox, User};
 use crate::capture::split::{Message, Received, WorkerEnd};
 use crate::record::{
-    self, Change, Connection, Division, Keep, Link, Output, Own, Settings, StoreOptions,
+    self, Board, Change, Connection, Division, Keep, Link, Output, Own, Settings, StoreOptions,
     StoreOutput, Stream, Telling, WriteError,
 };
 use crate::store::Retention;
@@ -49,13 +50,16 @@ pub(super) fn run(args: &CaptureArgs, mut end: WorkerEnd) -> Result<u8, Error> {
     let own = session::own(args);
     let fds = map_fds(&mut end)?;
     let target = Target::prepare(args, user.as_ref())?;
+    let offer = Offer::bind(target.store(), user.as_ref());
     let notes = guard::enter(&Confinement {
         user: user.as_ref(),
         sandbox: target.sandbox(),
     })?;
-    let output = target.open(args)?;
+    let (output, board) = target.open(args)?;
     let mut reporter = Reporter::new(args.quiet, &signals.report);
     say_first(&mut reporter, &notes, own);
+    let mut served = offer.serve(board);
+    served.notes().iter().for_each(|note| reporter.note(note));
     let settings = Settings {
         keep,
         own: Own::new(own.as_slice()),
@@ -78,9 +82,15 @@ pub(super) fn run(args: &CaptureArgs, mut end: WorkerEnd) -> Result<u8, Error> {
         settings,
         &mut |telling| match telling {
             Telling::Note(note) => reporter.note(note),
-            Telling::Status(status) => reporter.status(status),
+            Telling::Status(status) => {
+                served.notes().iter().for_each(|note| reporter.note(note));
+                served.report(status);
+                reporter.status(status);
+            }
         },
     )?;
+    let left = served.stop(&status, if link.gone { GONE } else { "capture ended" });
+    left.iter().for_each(|note| reporter.note(note));
     reporter.finish(&status);
     if link.gone {
         return Err(parent_gone());
@@ -107,11 +117,13 @@ fn say_first(reporter: &mut Reporter, notes: &[GuardNote], own: Option<Connectio
     }
 }
 
+/// What is said where the parent ended before its worker.
+const GONE: &str = "the privileged process is gone; capture is over, and all that it had captured \
+                    is written";
+
 fn parent_gone() -> Error {
     Error::Capture {
-        message: "the privileged process is gone; capture is over, and all that it had captured \
-                  is written"
-            .to_owned(),
+        message: GONE.to_owned(),
         hint: None,
     }
 }
@@ -258,16 +270,29 @@ impl<'a> Target<'a> {
         }
     }
 
-    fn open(self, args: &CaptureArgs) -> Result<Box<dyn Output>, Error> {
+    fn store(&self) -> Option<&Path> {
+        match self {
+            Self::Opened(_) | Self::Files { .. } => None,
+            Self::Store(store) => Some(store),
+        }
+    }
+
+    /// The output, and the board on which a store's commits are published.
+    fn open(self, args: &CaptureArgs) -> Result<(Box<dyn Output>, Arc<Board>), Error> {
         if let Some(folder) = self.folder() {
             check_writable(folder)?;
         }
         Ok(match self {
-            Self::Opened(output) => output,
+            Self::Opened(output) => (output, Arc::default()),
             Self::Files { path, .. } => {
-                Box::new(Stream::create(path, division(args), snaplen(args))?)
+                let stream = Stream::create(path, division(args), snaplen(args))?;
+                (Box::new(stream), Arc::default())
             }
-            Self::Store(store) => Box::new(StoreOutput::open(store, store_options(args))?),
+            Self::Store(store) => {
+                let output = StoreOutput::open(store, store_options(args))?;
+                let board = output.board();
+                (Box::new(output), board)
+            }
         })
     }
 }
