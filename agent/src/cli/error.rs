@@ -33,6 +33,15 @@ pub(super) enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// The daemon's configuration is wrong; the text says where.
+    #[cfg(feature = "capture")]
+    #[error("error: {message}")]
+    Config {
+        /// What is wrong.
+        message: String,
+        /// What to do about it, where the text does not say it.
+        hint: Option<String>,
+    },
     /// What a command prints could not be written.
     #[error("error: cannot write the answer: {0}")]
     Output(#[from] io::Error),
@@ -77,6 +86,8 @@ impl Error {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } => 2,
+            #[cfg(feature = "capture")]
+            Self::Config { .. } => 2,
             #[cfg(feature = "engine")]
             Self::Query(_) => 2,
             #[cfg(feature = "engine")]
@@ -90,6 +101,13 @@ impl Error {
         }
     }
 
+    /// Its text without the word that says it is an error.
+    #[cfg(feature = "capture")]
+    pub(super) fn bare(&self) -> String {
+        let text = self.to_string();
+        text.strip_prefix("error: ").unwrap_or(&text).to_owned()
+    }
+
     /// What to do about it, where that is known.
     pub(super) fn hint(&self) -> Option<String> {
         match self {
@@ -97,7 +115,7 @@ impl Error {
             #[cfg(feature = "engine")]
             Self::Render(error) => error.hint(),
             #[cfg(feature = "capture")]
-            Self::Capture { hint, .. } => hint.clone(),
+            Self::Capture { hint, .. } | Self::Config { hint, .. } => hint.clone(),
             _ => None,
         }
     }

@@ -1,5 +1,7 @@
 //! The command line: the only place that reads arguments and prints.
 
+#[cfg(feature = "capture")]
+mod agent;
 mod args;
 #[cfg(feature = "capture")]
 mod capture;
@@ -69,6 +71,11 @@ fn run(command: &Command) -> Result<u8, Error> {
         Command::Capture(args) => {
             drop(out);
             return capture::run(args);
+        }
+        #[cfg(feature = "capture")]
+        Command::Agent(args) => {
+            drop(out);
+            return agent::run(args);
         }
         Command::Store(args) => return store::run(&args.command, &mut out),
         Command::Import(args) => return store::import(args, &mut out),

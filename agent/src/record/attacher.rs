@@ -53,8 +53,24 @@ pub enum Change {
         /// Its name.
         name: String,
     },
+    /// It is there, and not wanted any more.
+    Left {
+        /// Its number.
+        slot: u32,
+        /// Its name.
+        name: String,
+    },
     /// Something that the user should be told.
     Note(String),
+}
+
+/// What an interface means that is wanted and not there at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Capture does not start.
+    Refused,
+    /// It is said, and capture begins there when it comes.
+    Awaited,
 }
 
 /// What keeps capture from starting or going on.
@@ -107,8 +123,8 @@ pub struct Attacher {
     what: What,
     /// By interface index.
     attachments: BTreeMap<u32, (u32, Attachment)>,
-    /// Slots by interface name.
-    slots: BTreeMap<String, u32>,
+    /// Slots by interface name and tag: a slot's packets go to one source of a store.
+    slots: BTreeMap<(String, String), u32>,
     started: bool,
 }
 
@@ -116,30 +132,61 @@ impl Attacher {
     /// Attaches to all wanted interfaces that are there.
     ///
     /// # Errors
-    /// If one that is named is not there, a pattern matches none, or one cannot be attached to.
+    /// If one cannot be attached to, or, unless it is awaited, one that is named is not there or a
+    /// pattern matches none.
     pub fn start(
         program: Program,
         wanted: Vec<Wanted>,
         what: What,
+        absent: Absent,
     ) -> Result<(Self, Vec<Change>), AttacherError> {
-        let texts: Vec<&str> = wanted
-            .iter()
-            .map(|wanted| wanted.pattern.as_str())
-            .collect();
         let mut attacher = Self {
             program,
             watch: InterfaceWatch::new()?,
-            patterns: Patterns::new(&texts)?,
+            patterns: patterns(&wanted)?,
             wanted,
             what,
             attachments: BTreeMap::new(),
             slots: BTreeMap::new(),
             started: false,
         };
-        let changes = attacher.poll(Duration::ZERO)?;
+        let mut changes = attacher.poll(Duration::ZERO)?;
         attacher.started = true;
-        attacher.check_all_found()?;
+        match (absent, attacher.check_all_found()) {
+            (Absent::Refused, found) => found?,
+            (Absent::Awaited, _) => changes.extend(attacher.awaited()),
+        }
         Ok((attacher, changes))
+    }
+
+    /// Wants these interfaces from now on, in place of the former.
+    ///
+    /// # Errors
+    /// If a pattern is none; nothing is changed then.
+    pub fn want(&mut self, wanted: Vec<Wanted>) -> Result<Vec<Change>, AttacherError> {
+        self.patterns = patterns(&wanted)?;
+        self.wanted = wanted;
+        let mut changes = Vec::new();
+        let here: Vec<Interface> = self.watch.interfaces().cloned().collect();
+        for interface in &here {
+            let slot = self.wanted(interface).and_then(|wanted| {
+                let key = (interface.name.clone(), wanted.tag.clone());
+                self.slots.get(&key).copied()
+            });
+            let held = self.attachments.get(&interface.index);
+            if let Some(held) = held.map(|(slot, _)| *slot)
+                && Some(held) != slot
+            {
+                self.attachments.remove(&interface.index);
+                changes.push(Change::Left {
+                    slot: held,
+                    name: interface.name.clone(),
+                });
+            }
+            self.appeared(interface, &mut changes)?;
+        }
+        changes.extend(self.awaited());
+        Ok(changes)
     }
 
     /// Follows the interfaces for this long.
@@ -178,16 +225,13 @@ impl Attacher {
         if self.attachments.contains_key(&interface.index) {
             return Ok(());
         }
-        let Some(wanted) = self
-            .patterns
-            .position(&interface.name)
-            .and_then(|at| self.wanted.get(at))
-        else {
+        let Some(wanted) = self.wanted(interface) else {
             return Ok(());
         };
         let tag = wanted.tag.clone();
         let next = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        let slot = *self.slots.entry(interface.name.clone()).or_insert(next);
+        let key = (interface.name.clone(), tag.clone());
+        let slot = *self.slots.entry(key).or_insert(next);
         let config = InterfaceConfig {
             slot,
             snaplen: self.what.snaplen,
@@ -228,6 +272,28 @@ impl Attacher {
         Ok(attachment)
     }
 
+    fn wanted(&self, interface: &Interface) -> Option<&Wanted> {
+        let at = self.patterns.position(&interface.name)?;
+        self.wanted.get(at)
+    }
+
+    /// Notes of what is wanted and not there.
+    fn awaited(&self) -> Vec<Change> {
+        let is_there = |at: usize, wanted: &Wanted| {
+            let mut here = self.watch.interfaces();
+            here.any(|it| it.name == wanted.pattern || self.patterns.position(&it.name) == Some(at))
+        };
+        let absent = self.wanted.iter().enumerate();
+        let absent = absent.filter(|(at, wanted)| !is_there(*at, wanted));
+        let note = |(_, wanted): (usize, &Wanted)| {
+            Change::Note(format!(
+                "{}: not there; capture begins when it comes",
+                wanted.pattern
+            ))
+        };
+        absent.map(note).collect()
+    }
+
     fn gone(&mut self, interface: &Interface, changes: &mut Vec<Change>) {
         if let Some((slot, _)) = self.attachments.remove(&interface.index) {
             changes.push(Change::Gone {
@@ -246,12 +312,12 @@ impl Attacher {
         };
         for (at, wanted) in self.wanted.iter().enumerate() {
             let found = |name: &String| self.patterns.position(name) == Some(at);
-            if self.slots.keys().any(found) {
+            if self.slots.keys().any(|(name, _)| found(name)) {
                 continue;
             }
             let pattern = wanted.pattern.clone();
             // One that an earlier pattern has is there, too.
-            if self.slots.contains_key(&pattern) {
+            if self.slots.keys().any(|(name, _)| *name == pattern) {
                 continue;
             }
             return Err(if pattern.contains(['*', '?', '[']) {
@@ -268,4 +334,9 @@ impl Attacher {
         }
         Ok(())
     }
+}
+
+fn patterns(wanted: &[Wanted]) -> Result<Patterns, InterfaceError> {
+    let texts: Vec<&str> = wanted.iter().map(|it| it.pattern.as_str()).collect();
+    Patterns::new(&texts)
 }

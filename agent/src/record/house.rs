@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +17,27 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// Added to the thread's nice value.
 const NICE: i32 = 10;
+
+/// What a run keeps; may be changed while it runs.
+#[derive(Clone, Debug, Default)]
+pub struct SharedRetention(Arc<Mutex<Retention>>);
+
+impl SharedRetention {
+    /// Keeps this, over what the wells say.
+    #[must_use]
+    pub fn new(retention: Retention) -> Self {
+        Self(Arc::new(Mutex::new(retention)))
+    }
+
+    /// Keeps this from the next look at the store on, some seconds later.
+    pub fn set(&self, retention: Retention) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = retention;
+    }
+
+    fn get(&self) -> Retention {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What the thread is asked to do.
 enum Task {
@@ -37,7 +59,7 @@ impl House {
     /// its own configuration says.
     pub(super) fn start(
         store: &Path,
-        retention: Retention,
+        retention: SharedRetention,
         compress: Option<Compress>,
     ) -> std::io::Result<Self> {
         let (tasks, todo) = mpsc::channel();
@@ -91,7 +113,7 @@ impl House {
 
 struct Keeper {
     store: PathBuf,
-    retention: Retention,
+    retention: SharedRetention,
     compress: Option<Compress>,
     told: Sender<String>,
     /// Whether retention failed the last time, which is said once.
@@ -165,7 +187,7 @@ impl Keeper {
             }
         };
         for (well, settings) in wells.iter() {
-            let limits = merged(settings.retention, self.retention);
+            let limits = merged(settings.retention, self.retention.get());
             match retention::enforce(&self.store, well, &limits, now) {
                 Ok(_) => {}
                 Err(error) => {

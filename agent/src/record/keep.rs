@@ -6,24 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::Board;
-use super::house::House;
+use super::house::{House, SharedRetention};
 use super::sample::Sample;
 use super::worker::wall_ns;
 use super::write::{Output, WriteError};
 use crate::store::fill::Publisher;
 use crate::store::loss::{self, Reason};
 use crate::store::recover::Action;
-use crate::store::{Compress, Outcome, RecordBlock, Retention, SourceWriter, Wells, WriterOptions};
+use crate::store::{Compress, Outcome, RecordBlock, SourceWriter, Wells, WriterOptions};
 
 /// How the store is written.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct StoreOptions {
     /// A new file after so many bytes.
     pub file_bytes: Option<u64>,
     /// A new file after this time.
     pub file_time: Option<Duration>,
     /// What is kept, over what the wells say.
-    pub retention: Retention,
+    pub retention: SharedRetention,
     /// How closed files are kept, over what the wells say.
     pub compress: Option<Compress>,
 }
@@ -54,7 +54,7 @@ impl StoreOutput {
             source,
         })?;
         let wells = Wells::read(store)?;
-        let house = House::start(store, options.retention, options.compress);
+        let house = House::start(store, options.retention.clone(), options.compress);
         let house = house.map_err(|source| WriteError::File {
             action: "start the thread that looks after",
             path: store.display().to_string(),

@@ -22,10 +22,11 @@ mod tuples;
 mod worker;
 mod write;
 
-pub use attacher::{Attacher, AttacherError, Change, Wanted, What};
+pub use attacher::{Absent, Attacher, AttacherError, Change, Wanted, What};
 pub use board::{Board, Committed};
 pub use counts::Counts;
 pub use drain::{FLUSH_INTERVAL, Keep};
+pub use house::SharedRetention;
 pub use keep::{StoreOptions, StoreOutput};
 pub use own::{Connection, Own};
 pub use sample::Sample;

@@ -303,6 +303,12 @@ impl Worker {
                     "{name}: gone; capture goes on when it is back"
                 )));
             }
+            Change::Left { slot, name } => {
+                if let Some(state) = self.status.interfaces.get_mut(&slot) {
+                    state.mode = None;
+                }
+                tell(Telling::Note(&format!("{name}: not captured any more")));
+            }
             Change::Note(note) => tell(Telling::Note(&note)),
         }
     }

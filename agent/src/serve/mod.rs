@@ -14,6 +14,8 @@
 pub mod client;
 #[cfg(feature = "capture")]
 pub mod config;
+#[cfg(feature = "capture")]
+pub mod notify;
 pub mod protocol;
 
 #[cfg(feature = "capture")]

@@ -29,12 +29,28 @@ pub enum Message {
         /// Its name.
         name: String,
     },
+    /// Parent: this interface is there, and not wanted any more.
+    Left {
+        /// Its number.
+        slot: u32,
+        /// Its name.
+        name: String,
+    },
+    /// Parent: a new configuration lies in what was passed.
+    Configured {
+        /// Where it begins.
+        offset: u64,
+        /// How long it is.
+        bytes: u64,
+    },
     /// Parent: something that the user should be told.
     Note(String),
     /// Parent: it was told to stop.
     Stop,
     /// Parent: it was asked for statistics.
     Statistics,
+    /// Worker: it works.
+    Working,
     /// Worker: no more packets, please.
     Detach,
     /// Parent: no more packets come, the answer to [`Message::Detach`].
@@ -58,9 +74,12 @@ impl fmt::Display for Message {
                 tag,
             } => write!(f, "interface {slot} {mode} {name} {tag}"),
             Self::Gone { slot, name } => write!(f, "gone {slot} {name}"),
+            Self::Left { slot, name } => write!(f, "left {slot} {name}"),
+            Self::Configured { offset, bytes } => write!(f, "configured {offset} {bytes}"),
             Self::Note(text) => write!(f, "note {text}"),
             Self::Stop => f.write_str("stop"),
             Self::Statistics => f.write_str("statistics"),
+            Self::Working => f.write_str("working"),
             Self::Detach => f.write_str("detach"),
             Self::Detached => f.write_str("detached"),
             Self::Done => f.write_str("done"),
@@ -95,10 +114,25 @@ fn parse(text: &str) -> Option<Message> {
                 name: parse_name(name)?,
             })
         }
+        "left" => {
+            let (slot, name) = rest.split_once(' ')?;
+            Some(Message::Left {
+                slot: slot.parse().ok()?,
+                name: parse_name(name)?,
+            })
+        }
+        "configured" => {
+            let (offset, bytes) = rest.split_once(' ')?;
+            Some(Message::Configured {
+                offset: offset.parse().ok()?,
+                bytes: bytes.parse().ok()?,
+            })
+        }
         "note" => Some(Message::Note(rest.to_owned())),
         _ => [
             Message::Stop,
             Message::Statistics,
+            Message::Working,
             Message::Detach,
             Message::Detached,
             Message::Done,
@@ -138,6 +172,10 @@ mod tests {
                 }
             }),
             (any::<u32>(), name).prop_map(|(slot, name)| Message::Gone { slot, name }),
+            (any::<u32>(), name).prop_map(|(slot, name)| Message::Left { slot, name }),
+            (any::<u64>(), any::<u64>())
+                .prop_map(|(offset, bytes)| Message::Configured { offset, bytes }),
+            Just(Message::Working),
             "(?s).*".prop_map(Message::Note),
             Just(Message::Stop),
             Just(Message::Statistics),

@@ -1,6 +1,8 @@
 //! What the user typed: the command line as clap reads it; doc comments are the manual.
 
 #[cfg(feature = "capture")]
+mod agent;
+#[cfg(feature = "capture")]
 mod capture;
 #[cfg(feature = "engine")]
 mod query;
@@ -11,6 +13,8 @@ mod units;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+#[cfg(feature = "capture")]
+pub(super) use agent::*;
 #[cfg(feature = "capture")]
 pub(super) use capture::*;
 #[cfg(feature = "engine")]
@@ -46,6 +50,9 @@ pub(super) enum Command {
     /// Capture packets from interfaces into a store, or as one pcap stream
     #[cfg(feature = "capture")]
     Capture(Box<CaptureArgs>),
+    /// Run the daemon: capture into a store as a configuration file says
+    #[cfg(feature = "capture")]
+    Agent(AgentArgs),
     /// Look after a store: list, check, prune, reindex, export
     Store(StoreArgs),
     /// Import capture files into a store

@@ -4,6 +4,7 @@
 //! parent (capabilities, the kernel program) ==messages== worker (no privileges, rings, files)
 //! ```
 
+mod job;
 mod offer;
 mod parent;
 mod refused;
@@ -27,6 +28,10 @@ use crate::capture::split::{self, SplitError};
 use crate::capture::{self, CountersError};
 use crate::frame::LinkType;
 use crate::record::{AttacherError, WorkerError, WriteError};
+pub(super) use job::{Job, interfaces, retention};
+pub(super) use parent::{Overseer, Update, run as run_parent};
+pub(super) use report::statistics;
+pub(super) use worker::{Configure, Teller, run as run_worker};
 
 /// A snap length of all that a packet record can hold.
 const WHOLE_PACKET: u32 = 65_535;
@@ -39,12 +44,17 @@ pub(super) fn run(args: &CaptureArgs) -> Result<u8, Error> {
     if args.list_interfaces {
         return list_interfaces();
     }
+    let job = Job::from(args);
     if args.self_test {
-        return self_test::run(args);
+        return self_test::run(&job);
     }
     match split::worker()? {
-        Some(end) => worker::run(args, end),
-        None => parent::run(args),
+        Some(end) => {
+            let signals = Signals::register(Hangup::Stops)?;
+            let reporter = report::Reporter::new(job.quiet, &signals.report);
+            worker::run(&job, end, signals, reporter)
+        }
+        None => parent::run(&job, Signals::register(Hangup::Stops)?, &mut parent::Alone),
     }
 }
 
@@ -62,21 +72,38 @@ fn list_interfaces() -> Result<u8, Error> {
     Ok(0)
 }
 
+/// What `SIGHUP` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hangup {
+    /// The terminal is gone: stop.
+    Stops,
+    /// Read the configuration again.
+    Reloads,
+}
+
 /// Flags that signals set.
-struct Signals {
-    stop: Arc<AtomicBool>,
-    report: Arc<AtomicBool>,
+pub(super) struct Signals {
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) report: Arc<AtomicBool>,
+    pub(super) reload: Arc<AtomicBool>,
 }
 
 impl Signals {
     /// The first Ctrl-C stops capture in order, the second ends the process.
-    fn register() -> Result<Self, Error> {
+    pub(super) fn register(hangup: Hangup) -> Result<Self, Error> {
         let signals = Self {
             stop: Arc::default(),
             report: Arc::default(),
+            reload: Arc::default(),
         };
         let register = || -> io::Result<()> {
+            if hangup == Hangup::Reloads {
+                flag::register(SIGHUP, Arc::clone(&signals.reload))?;
+            }
             for signal in [SIGINT, SIGTERM, SIGHUP] {
+                if signal == SIGHUP && hangup == Hangup::Reloads {
+                    continue;
+                }
                 // nohup(1) means it.
                 if signal == SIGHUP && is_ignored(signal) {
                     continue;
@@ -104,7 +131,7 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 /// The filter of the trailing words; `None` if there are none.
-fn filter(args: &CaptureArgs) -> Result<Option<Filter>, Error> {
+pub(super) fn filter(args: &Job) -> Result<Option<Filter>, Error> {
     if args.filter.is_empty() {
         return Ok(None);
     }
@@ -120,7 +147,7 @@ fn filter(args: &CaptureArgs) -> Result<Option<Filter>, Error> {
 }
 
 /// The user of `-Z`.
-fn user(args: &CaptureArgs) -> Result<Option<User>, Error> {
+pub(super) fn user(args: &Job) -> Result<Option<User>, Error> {
     let user = args.user.as_deref().map(User::find).transpose();
     user.map_err(|error| match error {
         UserError::Unknown(_) => Error::Usage {
@@ -131,7 +158,7 @@ fn user(args: &CaptureArgs) -> Result<Option<User>, Error> {
     })
 }
 
-fn snaplen(args: &CaptureArgs) -> u32 {
+fn snaplen(args: &Job) -> u32 {
     match args.snaplen {
         0 => WHOLE_PACKET,
         bytes => bytes.min(WHOLE_PACKET),

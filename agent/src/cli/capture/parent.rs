@@ -7,9 +7,9 @@ use std::process::ExitStatus;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::super::args::{AttachMode, CaptureArgs};
+use super::super::args::AttachMode;
 use super::super::error::Error;
-use super::{Signals, WHOLE_PACKET, filter, snaplen, user, worker};
+use super::{Job, Signals, WHOLE_PACKET, filter, snaplen, user, worker};
 use crate::capture::guard;
 use crate::capture::split::{self, Message, ParentEnd, Received, SplitError};
 use crate::capture::{MapFds, Mode, Program, Settings as RingSettings};
@@ -22,11 +22,14 @@ const DEFAULT_TAG: &str = "pcap";
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Attaches, and captures until the worker ends; its exit code.
-pub(super) fn run(args: &CaptureArgs) -> Result<u8, Error> {
+pub(in crate::cli) fn run(
+    args: &Job,
+    signals: Signals,
+    overseer: &mut dyn Overseer,
+) -> Result<u8, Error> {
     worker::check(args)?;
     filter(args)?;
     user(args)?;
-    let signals = Signals::register()?;
     let mut program = Program::load(&ring_settings(args))?;
     if args.egress {
         program.load_egress()?;
@@ -34,14 +37,15 @@ pub(super) fn run(args: &CaptureArgs) -> Result<u8, Error> {
     let fds = program.map_fds()?;
     let wanted = args.interface.iter().map(|text| wanted(text)).collect();
     // Before the worker, so that nothing is made or overwritten where it cannot start.
-    let (attacher, changes) = Attacher::start(program, wanted, what(args))?;
-    let worker = spawn(&fds)?;
+    let (attacher, changes) = Attacher::start(program, wanted, what(args), args.absent)?;
+    let worker = spawn(&fds, overseer.passes())?;
     drop(fds);
     guard::keep_attaching()?;
     let mut parent = Parent {
         attacher,
         worker,
         signals,
+        overseer,
         stopping: false,
         detached: false,
     };
@@ -51,16 +55,55 @@ pub(super) fn run(args: &CaptureArgs) -> Result<u8, Error> {
     exit_code(parent.worker.finish()?)
 }
 
-struct Parent {
+/// Who stands beside the parent: is told what happens, and says what is wanted.
+pub(in crate::cli) trait Overseer {
+    /// What the worker is passed, by name.
+    fn passes(&self) -> Vec<(&str, BorrowedFd<'_>)> {
+        Vec::new()
+    }
+
+    /// Interfaces came or went.
+    fn changed(&mut self, _changes: &[Change]) {}
+
+    /// The worker says that it works.
+    fn working(&mut self) {}
+
+    /// Some twenty times a second; what is wanted from now on, if that is something else.
+    fn turn(&mut self, _signals: &Signals) -> Option<Update> {
+        None
+    }
+
+    /// What it wanted is done.
+    fn updated(&mut self) {}
+
+    /// Capture is to stop.
+    fn stopping(&mut self) {}
+}
+
+/// What is wanted from now on.
+pub(in crate::cli) struct Update {
+    /// The interfaces, each `IFACE[=TAG]`.
+    pub(in crate::cli) wanted: Vec<String>,
+    /// What the worker is told.
+    pub(in crate::cli) configured: Message,
+}
+
+/// Nobody.
+pub(super) struct Alone;
+
+impl Overseer for Alone {}
+
+struct Parent<'a> {
     attacher: Attacher,
     worker: ParentEnd,
     signals: Signals,
+    overseer: &'a mut dyn Overseer,
     /// The worker was told to stop.
     stopping: bool,
     detached: bool,
 }
 
-impl Parent {
+impl Parent<'_> {
     /// Follows interfaces, signals and the worker until the latter is done or gone.
     fn serve(&mut self) -> Result<(), SplitError> {
         loop {
@@ -69,13 +112,18 @@ impl Parent {
             }
             if self.signals.stop.load(Relaxed) && !self.stopping {
                 self.stopping = true;
+                self.overseer.stopping();
                 self.worker.send(&Message::Stop)?;
             }
             if self.signals.report.swap(false, Relaxed) {
                 self.worker.send(&Message::Statistics)?;
             }
+            let update = self.overseer.turn(&self.signals);
             if self.detached {
                 continue;
+            }
+            if let Some(update) = update {
+                self.update(update)?;
             }
             let changes = match self.attacher.poll(LOOK_INTERVAL) {
                 Ok(changes) => changes,
@@ -103,6 +151,7 @@ impl Parent {
                     self.detached = true;
                     self.worker.send(&Message::Detached)?;
                 }
+                Received::Message(Message::Working) => self.overseer.working(),
                 Received::Message(Message::Done) | Received::Closed => return Ok(true),
                 // Nothing else is the worker's to say.
                 Received::Message(_) => {}
@@ -111,7 +160,21 @@ impl Parent {
         }
     }
 
-    fn send(&self, changes: Vec<Change>) -> Result<(), SplitError> {
+    fn update(&mut self, update: Update) -> Result<(), SplitError> {
+        let Update { wanted, configured } = update;
+        let wanted = wanted.iter().map(|text| self::wanted(text)).collect();
+        let changes = match self.attacher.want(wanted) {
+            Ok(changes) => changes,
+            Err(error) => vec![Change::Note(format!("the interfaces stay: {error}"))],
+        };
+        self.send(changes)?;
+        self.worker.send(&configured)?;
+        self.overseer.updated();
+        Ok(())
+    }
+
+    fn send(&mut self, changes: Vec<Change>) -> Result<(), SplitError> {
+        self.overseer.changed(&changes);
         changes
             .into_iter()
             .try_for_each(|change| self.worker.send(&message(change)))
@@ -132,12 +195,13 @@ fn message(change: Change) -> Message {
             tag,
         },
         Change::Gone { slot, name } => Message::Gone { slot, name },
+        Change::Left { slot, name } => Message::Left { slot, name },
         Change::Note(note) => Message::Note(note),
     }
 }
 
 /// Starts the worker with the maps under the names by which [`worker::map_fds`] finds them.
-fn spawn(fds: &MapFds) -> Result<ParentEnd, SplitError> {
+fn spawn(fds: &MapFds, others: Vec<(&str, BorrowedFd<'_>)>) -> Result<ParentEnd, SplitError> {
     let number = |prefix: &str, fds: &[_]| -> Vec<String> {
         (0..fds.len()).map(|at| format!("{prefix}{at}")).collect()
     };
@@ -147,6 +211,7 @@ fn spawn(fds: &MapFds) -> Result<ParentEnd, SplitError> {
     let rings = fds.tuples.iter().chain(&fds.packets);
     let mut named: Vec<(&str, BorrowedFd<'_>)> = names.zip(rings.map(|fd| fd.as_fd())).collect();
     named.push((worker::COUNTERS, fds.counters.as_fd()));
+    named.extend(others);
     split::spawn_worker(&named)
 }
 
@@ -165,7 +230,7 @@ fn exit_code(status: ExitStatus) -> Result<u8, Error> {
     }
 }
 
-fn what(args: &CaptureArgs) -> What {
+fn what(args: &Job) -> What {
     What {
         // A filter sees whole packets, as tcpdump's does; the worker cuts them then.
         snaplen: if args.filter.is_empty() {
@@ -193,7 +258,7 @@ pub(super) fn wanted(text: &str) -> Wanted {
 }
 
 /// The sizes given are of all rings of a kind together.
-pub(super) fn ring_settings(args: &CaptureArgs) -> RingSettings {
+pub(super) fn ring_settings(args: &Job) -> RingSettings {
     let shards = RingSettings::default().shards;
     let each = |all: u64| u32::try_from(all / u64::from(shards)).unwrap_or(1 << 30);
     RingSettings {

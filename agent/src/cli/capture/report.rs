@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
+use super::worker::Teller;
 use crate::record::{InterfaceState, Status};
 
 /// Prints notes, the status line and the statistics.
@@ -27,13 +28,15 @@ impl Reporter {
             last: None,
         }
     }
+}
 
-    pub(super) fn note(&mut self, note: &str) {
+impl Teller for Reporter {
+    fn note(&mut self, note: &str) {
         self.clear();
         eprintln!("note: {note}");
     }
 
-    pub(super) fn status(&mut self, status: &Status) {
+    fn status(&mut self, status: &Status) {
         if self.report.swap(false, Relaxed) {
             self.clear();
             eprint!("{}", statistics(status));
@@ -52,12 +55,13 @@ impl Reporter {
         }
     }
 
-    /// The statistics of the whole run.
-    pub(super) fn finish(&mut self, status: &Status) {
+    fn finish(&mut self, status: &Status) {
         self.clear();
         eprint!("{}", statistics(status));
     }
+}
 
+impl Reporter {
     fn clear(&mut self) {
         if std::mem::take(&mut self.shown) {
             eprint!("\r\x1b[K");
@@ -85,7 +89,7 @@ fn line(status: &Status, seen: u64, rate: f64) -> String {
 }
 
 /// A line per interface, and one per reason for which packets are missing.
-fn statistics(status: &Status) -> String {
+pub(in crate::cli) fn statistics(status: &Status) -> String {
     let mut text = String::new();
     for state in status.interfaces.values() {
         let (kernel, recorder) = (&state.sample.kernel, &state.sample.recorder);

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::parent::{ring_settings, wanted};
-use super::{Signals, failed};
+use super::{Hangup, Job, Signals, failed};
 use crate::capture::{self, Patterns};
-use crate::cli::args::CaptureArgs;
 use crate::cli::error::Error;
 use crate::record::self_test::{self, Costs, FRAME_BYTES, Plan, Rate, Report, SelfTestError};
 use crate::store::{self, retention::free_bytes};
@@ -25,8 +24,8 @@ const RECORD_HEADER: f64 = store::RECORD_HEADER as f64;
 const WATCH: Duration = Duration::from_secs(1);
 
 /// Measures, and prints what was measured.
-pub(super) fn run(args: &CaptureArgs) -> Result<u8, Error> {
-    let signals = Signals::register()?;
+pub(super) fn run(args: &Job) -> Result<u8, Error> {
+    let signals = Signals::register(Hangup::Stops)?;
     let folder = args.store.as_deref().map(existing);
     let link = (!args.interface.is_empty())
         .then(|| Link::watch(&args.interface))

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt as _;
 
-use super::super::args::CaptureArgs;
+use super::Job;
 use crate::record::Connection;
 
 /// Set by sshd: the client's address and port, and the server's.
@@ -16,7 +16,7 @@ const VARIABLE: &str = "SSH_CONNECTION";
 const MAX_ANCESTORS: usize = 32;
 
 /// The session's connection, where what is printed goes through it.
-pub(super) fn own(args: &CaptureArgs) -> Option<Connection> {
+pub(super) fn own(args: &Job) -> Option<Connection> {
     let stream = args.write.as_deref() == Some("-".as_ref()) && leaves(&io::stdout());
     let status = !args.quiet && io::stderr().is_terminal();
     if args.own || !(stream || status) {

@@ -5,19 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::super::args::CaptureArgs;
 use super::super::error::Error;
 use super::offer::Offer;
-use super::report::Reporter;
-use super::{Signals, filter, session, snaplen, user};
+use super::{Job, Signals, filter, session, snaplen, user};
 use crate::capture::MapFds;
 use crate::capture::guard::{self, Confinement, GuardNote, Sandbox, User};
 use crate::capture::split::{Message, Received, WorkerEnd};
 use crate::record::{
-    self, Board, Change, Connection, Division, Keep, Link, Output, Own, Settings, StoreOptions,
-    StoreOutput, Stream, Telling, WriteError,
+    self, Board, Change, Connection, Division, Keep, Link, Output, Own, Settings, Status,
+    StoreOptions, StoreOutput, Stream, Telling, WriteError,
 };
-use crate::store::Retention;
 
 /// Names of the descriptors that come from the parent.
 pub(super) const TUPLES: &str = "tuples";
@@ -30,8 +27,31 @@ const DETACH_TIME: Duration = Duration::from_secs(10);
 /// How long the kernel may take to detach what a parent held that is gone.
 const KERNEL_TIME: Duration = Duration::from_millis(100);
 
+/// How often it is said that the worker works.
+const WORKING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Takes over the configuration that lies at this offset, with so many bytes, in what was passed.
+pub(in crate::cli) type Configure = Box<dyn FnMut(u64, u64)>;
+
+/// Where the worker says what there is to say.
+pub(in crate::cli) trait Teller {
+    /// Something that the user should know.
+    fn note(&mut self, note: &str);
+
+    /// How things are, once a second.
+    fn status(&mut self, status: &Status);
+
+    /// How things were at the end.
+    fn finish(&mut self, status: &Status);
+
+    /// What is to be done with a new configuration.
+    fn configure(&mut self) -> Configure {
+        Box::new(|_, _| {})
+    }
+}
+
 /// Refuses what the worker could not do, while nothing is done yet.
-pub(super) fn check(args: &CaptureArgs) -> Result<(), Error> {
+pub(super) fn check(args: &Job) -> Result<(), Error> {
     if args.write.is_some() || args.store.is_some() {
         return Ok(());
     }
@@ -42,8 +62,12 @@ pub(super) fn check(args: &CaptureArgs) -> Result<(), Error> {
 }
 
 /// Gives up all privileges, and records until it is told to stop; the exit code.
-pub(super) fn run(args: &CaptureArgs, mut end: WorkerEnd) -> Result<u8, Error> {
-    let signals = Signals::register()?;
+pub(in crate::cli) fn run(
+    args: &Job,
+    mut end: WorkerEnd,
+    signals: Signals,
+    mut reporter: impl Teller,
+) -> Result<u8, Error> {
     let keep = filter(args)?
         .map(|filter| -> Keep { Box::new(move |data, wire_len| filter.accepts(data, wire_len)) });
     let user = user(args)?;
@@ -56,7 +80,6 @@ pub(super) fn run(args: &CaptureArgs, mut end: WorkerEnd) -> Result<u8, Error> {
         sandbox: target.sandbox(),
     })?;
     let (output, board) = target.open(args)?;
-    let mut reporter = Reporter::new(args.quiet, &signals.report);
     say_first(&mut reporter, &notes, own);
     let mut served = offer.serve(board);
     served.notes().iter().for_each(|note| reporter.note(note));
@@ -70,6 +93,8 @@ pub(super) fn run(args: &CaptureArgs, mut end: WorkerEnd) -> Result<u8, Error> {
     };
     let mut link = Piped {
         end,
+        configure: reporter.configure(),
+        said: None,
         pending: Vec::new(),
         gone: false,
         stop: signals.stop,
@@ -99,7 +124,7 @@ pub(super) fn run(args: &CaptureArgs, mut end: WorkerEnd) -> Result<u8, Error> {
     Ok(0)
 }
 
-fn say_first(reporter: &mut Reporter, notes: &[GuardNote], own: Option<Connection>) {
+fn say_first(reporter: &mut impl Teller, notes: &[GuardNote], own: Option<Connection>) {
     // Of the others, an older Landlock still guards files, and an empty permitted set needs no
     // empty bounding set.
     if notes.contains(&GuardNote::NoLandlock) {
@@ -148,9 +173,24 @@ struct Piped {
     gone: bool,
     stop: Arc<AtomicBool>,
     report: Arc<AtomicBool>,
+    configure: Configure,
+    /// When it was last said that this part works.
+    said: Option<Instant>,
 }
 
 impl Piped {
+    /// Says once a second that this part works.
+    fn say_working(&mut self) {
+        if self
+            .said
+            .is_some_and(|said| said.elapsed() < WORKING_INTERVAL)
+        {
+            return;
+        }
+        self.said = Some(Instant::now());
+        self.gone |= self.end.send(&Message::Working).is_err();
+    }
+
     /// Takes one message; `None` where none came. Whether it is the answer to a detach.
     fn take(&mut self, timeout: Duration) -> Option<bool> {
         let change = match self.end.receive(timeout) {
@@ -172,6 +212,11 @@ impl Piped {
                     mode,
                 },
                 Message::Gone { slot, name } => Change::Gone { slot, name },
+                Message::Left { slot, name } => Change::Left { slot, name },
+                Message::Configured { offset, bytes } => {
+                    (self.configure)(offset, bytes);
+                    return Some(false);
+                }
                 Message::Note(note) => Change::Note(note),
                 Message::Stop => {
                     self.stop.store(true, Relaxed);
@@ -183,7 +228,7 @@ impl Piped {
                 }
                 Message::Detached => return Some(true),
                 // The worker's own.
-                Message::Detach | Message::Done => return Some(false),
+                Message::Detach | Message::Done | Message::Working => return Some(false),
             },
             Err(error) => {
                 // Nothing that it says can be relied on any more.
@@ -198,6 +243,7 @@ impl Piped {
 
 impl Link for Piped {
     fn changes(&mut self, timeout: Duration) -> Option<Vec<Change>> {
+        self.say_working();
         let mut wait = timeout;
         while !self.gone && self.take(wait).is_some() {
             wait = Duration::ZERO;
@@ -237,7 +283,7 @@ enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn prepare(args: &'a CaptureArgs, user: Option<&User>) -> Result<Self, Error> {
+    fn prepare(args: &'a Job, user: Option<&User>) -> Result<Self, Error> {
         check(args)?;
         if let Some(store) = &args.store {
             make_store(store, user)?;
@@ -278,7 +324,7 @@ impl<'a> Target<'a> {
     }
 
     /// The output, and the board on which a store's commits are published.
-    fn open(self, args: &CaptureArgs) -> Result<(Box<dyn Output>, Arc<Board>), Error> {
+    fn open(self, args: &Job) -> Result<(Box<dyn Output>, Arc<Board>), Error> {
         if let Some(folder) = self.folder() {
             check_writable(folder)?;
         }
@@ -340,7 +386,7 @@ fn folder_of(path: &Path, is_pattern: bool) -> PathBuf {
     }
 }
 
-fn division(args: &CaptureArgs) -> Division {
+fn division(args: &Job) -> Division {
     Division {
         bytes: args.file_size,
         time: args.file_time,
@@ -348,15 +394,11 @@ fn division(args: &CaptureArgs) -> Division {
     }
 }
 
-fn store_options(args: &CaptureArgs) -> StoreOptions {
+fn store_options(args: &Job) -> StoreOptions {
     StoreOptions {
         file_bytes: args.file_size,
         file_time: args.file_time,
-        retention: Retention {
-            max_age: args.keep_age,
-            max_size: args.keep_size,
-            min_free: args.keep_free,
-        },
+        retention: args.retention.clone(),
         compress: args.compress,
     }
 }

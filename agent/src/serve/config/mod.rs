@@ -16,7 +16,8 @@ pub use error::{ConfigError, Problem};
 use section::{Key, Section};
 pub use sections::{Capture, Limits, Log, Metrics, Socket, Store};
 pub use value::{
-    Age, Attach, FileMode, Interface, Journal, Level, Listen, Path, RingSize, Size, Text, Whole,
+    Age, Attach, Compression, FileMode, Interface, Journal, Level, Listen, Path, RingSize, Size,
+    Text, Whole,
 };
 
 /// Where it is read from unless something else is said.
@@ -111,5 +112,15 @@ impl Config {
             keys.into_iter().map(named).collect()
         };
         sections.into_iter().flat_map(changed).collect()
+    }
+
+    /// Takes over from `new` what counts at once.
+    pub fn adopt(&mut self, new: &Self) {
+        self.capture.adopt(&new.capture);
+        self.store.adopt(&new.store);
+        self.socket.adopt(&new.socket);
+        self.limits.adopt(&new.limits);
+        self.metrics.adopt(&new.metrics);
+        self.log.adopt(&new.log);
     }
 }

@@ -16,16 +16,17 @@ use crate::spelling;
 const LIKENESS: usize = 3;
 
 impl Config {
-    /// Reads a file.
+    /// Reads a file; its text, too.
     ///
     /// # Errors
     /// If it cannot be read, or anything in it is wrong.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+    pub fn load(path: &Path) -> Result<(String, Self), ConfigError> {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(path, &text)
+        let config = Self::parse(path, &text)?;
+        Ok((text, config))
     }
 
     /// Reads the text of a file; `path` is for what is said of it.

@@ -83,6 +83,11 @@ macro_rules! section {
                 let keys = Self::KEYS.iter().zip(differs);
                 keys.filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
             }
+
+            /// Takes over from `new` what counts at once.
+            pub(super) fn adopt(&mut self, new: &Self) {
+                $(section!(@adopt $when self.$key, new.$key);)*
+            }
         }
     };
     (@value default($value:expr, $text:expr)) => { $value };
@@ -94,6 +99,8 @@ macro_rules! section {
     (@is_default default) => { true };
     (@is_default unset) => { false };
     (@is_default unset_list) => { false };
+    (@adopt live $old:expr, $new:expr) => { $old.clone_from(&$new) };
+    (@adopt restart $old:expr, $new:expr) => { { let _ = (&$old, &$new); } };
     (@is_live live) => { true };
     (@is_live restart) => { false };
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::section::section;
 use super::value::{
-    Age, Attach, FileMode, Interface, Journal, Level, Listen, Path, RingSize, Size, Text, Whole,
+    Age, Attach, Compression, FileMode, Interface, Journal, Level, Listen, Path, RingSize, Size,
+    Text, Whole,
 };
 
 section! {
@@ -16,6 +17,8 @@ section! {
         /// How to attach: "native" (in the driver), "generic" (the kernel's own hook), or "auto":
         /// native, and generic where the driver has none.
         mode: Attach = default(Attach::Auto, "\"auto\"") restart,
+        /// Whether what this machine sends is captured, too, not only what comes in (Linux 6.6).
+        egress: bool = default(false, "false") restart,
         /// Whether packets are kept; without, only their tuples are: times, addresses, ports,
         /// protocol, flags and length.
         packets: bool = default(true, "true") restart,
@@ -43,6 +46,9 @@ section! {
         file_size: Size<1_048_576> = default(Size(256 << 20), "\"256MiB\"") restart,
         /// Start a new file after this time.
         file_time: Age = default(Age(Duration::from_secs(3_600)), "\"1h\"") restart,
+        /// Compress files when they are closed: "zstd", "zstd:LEVEL" (1 to 22) or "none". Without,
+        /// what the well's well.toml says counts.
+        compress: Option<Compression> = unset("\"zstd\"") restart,
         /// Remove packets older than this. This and the next two go before what a well's well.toml
         /// says; without any limit packets are kept for ever.
         keep_age: Option<Age> = unset("\"30d\"") live,

@@ -43,6 +43,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "invalid type: integer `1`, expected \"auto\", \"native\" or \"generic\"",
     ),
     (
+        "capture.egress",
+        "0",
+        "invalid type: integer `0`, expected a boolean",
+    ),
+    (
         "capture.packets",
         "\"yes\"",
         "invalid type: string \"yes\", expected a boolean",
@@ -121,6 +126,16 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "store.file_time",
         "\"0s\"",
         "invalid value: string \"0s\", expected a time above zero such as \"90s\", \"10m\", \"36h\", \"30d\" or \"2w\"",
+    ),
+    (
+        "store.compress",
+        "\"zstd:23\"",
+        "invalid value: string \"zstd:23\", expected \"zstd\", \"zstd:LEVEL\" with a level from 1 to 22, or \"none\"",
+    ),
+    (
+        "store.compress",
+        "3",
+        "invalid type: integer `3`, expected \"zstd\"",
     ),
     (
         "store.keep_age",
@@ -467,4 +482,8 @@ fn changes_tell_whether_they_count_at_once() {
         ]
     );
     assert_eq!(old.changed(&old), []);
+    let mut adopted = old.clone();
+    adopted.adopt(&new);
+    let left: Vec<String> = adopted.changed(&new).into_iter().map(|it| it.key).collect();
+    assert_eq!(left, ["store.path"]);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use crate::store::{parse_age, parse_size};
+use crate::store::{Compress, parse_age, parse_size};
 
 /// Reads text, and says what it should have been.
 struct FromText<T> {
@@ -147,6 +147,16 @@ from_text!(
         .ok()
         .filter(|bytes| *bytes >= 1 << 20)
         .map(Self)
+);
+
+/// How closed capture files are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compression(pub Compress);
+
+from_text!(
+    Compression,
+    "\"zstd\", \"zstd:LEVEL\" with a level from 1 to 22, or \"none\"",
+    |text| Compress::parse(text).ok().map(Self)
 );
 
 /// Bytes of rings.

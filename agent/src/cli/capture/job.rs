@@ -1,0 +1,144 @@
+//! What a capture is to do, whether the command line or a configuration file says so.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::args::{AttachMode, CaptureArgs};
+use crate::record::{Absent, SharedRetention};
+use crate::serve::config::{Attach, Config};
+use crate::store::{Compress, Retention};
+
+/// What a capture is to do.
+pub(in crate::cli) struct Job {
+    /// `IFACE[=TAG]`, each a name or a pattern.
+    pub(super) interface: Vec<String>,
+    /// What an interface means that is not there.
+    pub(super) absent: Absent,
+    /// The store that keeps the packets.
+    pub(super) store: Option<PathBuf>,
+    /// The stream that they go to instead.
+    pub(super) write: Option<PathBuf>,
+    /// Bytes kept of each packet; 0: all.
+    pub(super) snaplen: u32,
+    pub(super) mode: AttachMode,
+    /// What this machine sends, too.
+    pub(super) egress: bool,
+    /// Tuples only.
+    pub(super) no_pcap: bool,
+    /// Packets after which it ends.
+    pub(super) count: Option<u64>,
+    /// Time after which it ends.
+    pub(super) duration: Option<Duration>,
+    /// Bytes of a file.
+    pub(super) file_size: Option<u64>,
+    /// Time of a file.
+    pub(super) file_time: Option<Duration>,
+    /// Files of a stream.
+    pub(super) file_count: Option<u32>,
+    /// What the store keeps; may change while it runs.
+    pub(super) retention: SharedRetention,
+    /// How closed files of the store are kept.
+    pub(super) compress: Option<Compress>,
+    /// Bytes of all packet rings.
+    pub(super) packet_ring: u64,
+    /// Bytes of all tuple rings.
+    pub(super) tuple_ring: u64,
+    /// Who reads packets and writes files.
+    pub(super) user: Option<String>,
+    /// Whether the packets of the session that shows it are kept.
+    pub(super) own: bool,
+    /// Whether nothing is shown while it runs.
+    pub(super) quiet: bool,
+    /// The words of a libpcap expression.
+    pub(super) filter: Vec<String>,
+}
+
+impl From<&CaptureArgs> for Job {
+    fn from(args: &CaptureArgs) -> Self {
+        let retention = Retention {
+            max_age: args.keep_age,
+            max_size: args.keep_size,
+            min_free: args.keep_free,
+        };
+        Self {
+            interface: args.interface.clone(),
+            absent: Absent::Refused,
+            store: args.store.clone(),
+            write: args.write.clone(),
+            snaplen: args.snaplen,
+            mode: args.mode,
+            egress: args.egress,
+            no_pcap: args.no_pcap,
+            count: args.count,
+            duration: args.duration,
+            file_size: args.file_size,
+            file_time: args.file_time,
+            file_count: args.file_count,
+            retention: SharedRetention::new(retention),
+            compress: args.compress,
+            packet_ring: args.packet_ring,
+            tuple_ring: args.tuple_ring,
+            user: args.user.clone(),
+            own: args.own,
+            quiet: args.quiet,
+            filter: args.filter.clone(),
+        }
+    }
+}
+
+impl From<&Config> for Job {
+    fn from(config: &Config) -> Self {
+        let (capture, store) = (&config.capture, &config.store);
+        Self {
+            interface: interfaces(config),
+            absent: Absent::Awaited,
+            store: Some(store.path.0.clone()),
+            write: None,
+            // Its bound is that of the type.
+            snaplen: u32::try_from(capture.snaplen.0).unwrap_or(0),
+            mode: match capture.mode {
+                Attach::Auto => AttachMode::Auto,
+                Attach::Native => AttachMode::Native,
+                Attach::Generic => AttachMode::Generic,
+            },
+            egress: capture.egress,
+            no_pcap: !capture.packets,
+            count: None,
+            duration: None,
+            file_size: Some(store.file_size.0),
+            file_time: Some(store.file_time.0),
+            file_count: None,
+            retention: SharedRetention::new(retention(config)),
+            compress: store.compress.map(|how| how.0),
+            packet_ring: capture.packet_ring.0,
+            tuple_ring: capture.tuple_ring.0,
+            user: capture.user.as_ref().map(|user| user.0.clone()),
+            // A daemon is not shown in a session.
+            own: true,
+            quiet: true,
+            filter: capture.filter.iter().map(|text| text.0.clone()).collect(),
+        }
+    }
+}
+
+impl Job {
+    /// What the store keeps, to be changed while it runs.
+    pub(in crate::cli) fn retention(&self) -> SharedRetention {
+        self.retention.clone()
+    }
+}
+
+/// The interfaces of a configuration, as the command line has them.
+pub(in crate::cli) fn interfaces(config: &Config) -> Vec<String> {
+    let texts = config.capture.interfaces.iter();
+    texts.map(|interface| interface.0.clone()).collect()
+}
+
+/// What a configuration keeps.
+pub(in crate::cli) fn retention(config: &Config) -> Retention {
+    Retention {
+        max_age: config.store.keep_age.map(|age| age.0),
+        max_size: config.store.keep_size.map(|size| size.0),
+        min_free: config.store.keep_free.map(|size| size.0),
+    }
+}
