@@ -36,7 +36,7 @@ pub struct Tuple {
     pub source: Option<[u8; 16]>,
     /// As `source`.
     pub destination: Option<[u8; 16]>,
-    /// Source port of TCP, UDP, SCTP, DCCP, UDP-Lite.
+    /// Source port of TCP, UDP, SCTP, DCCP, UDP-Lite; there if and only if the other is.
     pub source_port: Option<u16>,
     /// As `source_port`.
     pub destination_port: Option<u16>,
@@ -145,16 +145,128 @@ pub enum Part {
     CapturedLength,
 }
 
-/// Reads a field of a tuple.
-pub type ExtractTuple = fn(&Tuple) -> Option<FieldValue<'static>>;
+/// What of a tuple a field's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// [`Tuple::time_ns`].
+    Time,
+    /// [`Tuple::link_type`], which is always there.
+    LinkType,
+    /// [`Tuple::wire_len`].
+    WireLength,
+    /// [`Tuple::captured_len`].
+    CapturedLength,
+    /// [`Tuple::vlan`].
+    Vlan,
+    /// [`Tuple::protocol`].
+    Protocol,
+    /// Whether this bit of [`Tuple::tcp_flags`] is set.
+    Flag(u8),
+    /// An address, as IPv4.
+    AddressV4(Side),
+    /// An address of either family, 16 bytes.
+    Address(Side),
+    /// A port. A packet has both of them or none.
+    Port(Side),
+    /// The lower of the two ports.
+    LowerPort,
+}
+
+/// Whose address or port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The sender's.
+    Source,
+    /// The receiver's.
+    Destination,
+}
+
+/// Of which packets there is a value, where the tuple has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Of each.
+    Always,
+    /// Of those that have this one of [`marks`].
+    Marked(u16),
+    /// Of those of this protocol.
+    Protocol(u8),
+    /// Of those that have at least a part of this transport's header.
+    Carries(u8),
+}
 
 /// How a field is had from a tuple.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Covered {
+    /// The value.
+    pub what: What,
+    /// Where it is one.
+    pub when: When,
+}
+
+impl Covered {
     /// The parts that it needs; [`Tuple::link_type`] is always there.
-    pub parts: &'static [Part],
-    /// Reads the value that [`super::FieldSpec::extract`] reads from the packet.
-    pub extract: ExtractTuple,
+    pub fn parts(self) -> impl Iterator<Item = Part> {
+        let what: &[Part] = match self.what {
+            What::Time => &[Part::Time],
+            What::LinkType => &[],
+            What::WireLength => &[Part::WireLength],
+            What::CapturedLength => &[Part::CapturedLength],
+            What::Vlan => &[Part::Vlan],
+            What::Protocol => &[Part::Protocol],
+            What::Flag(_) => &[Part::TcpFlags],
+            What::AddressV4(Side::Source) | What::Address(Side::Source) => &[Part::Source],
+            What::AddressV4(Side::Destination) | What::Address(Side::Destination) => {
+                &[Part::Destination]
+            }
+            What::Port(Side::Source) => &[Part::SourcePort],
+            What::Port(Side::Destination) => &[Part::DestinationPort],
+            What::LowerPort => &[Part::SourcePort, Part::DestinationPort],
+        };
+        let when: &[Part] = match self.when {
+            When::Always => &[],
+            When::Marked(_) => &[Part::Marks],
+            When::Protocol(_) => &[Part::Protocol],
+            When::Carries(_) => &[Part::Protocol, Part::Marks],
+        };
+        what.iter().chain(when).copied()
+    }
+
+    /// The value that [`super::FieldSpec::extract`] reads from the packet.
+    pub fn extract(self, tuple: &Tuple) -> Option<FieldValue<'static>> {
+        let is = match self.when {
+            When::Always => true,
+            When::Marked(mark) => tuple.has(mark),
+            When::Protocol(protocol) => tuple.protocol == Some(protocol),
+            When::Carries(protocol) => {
+                tuple.protocol == Some(protocol) && tuple.has(marks::TRANSPORT)
+            }
+        };
+        is.then(|| self.what.of(tuple)).flatten()
+    }
+}
+
+impl What {
+    fn of(self, tuple: &Tuple) -> Option<FieldValue<'static>> {
+        let address = |side| match side {
+            Side::Source => tuple.source,
+            Side::Destination => tuple.destination,
+        };
+        let uint = |value: u32| Some(FieldValue::UInt(u64::from(value)));
+        match self {
+            Self::Time => tuple.time_ns.map(FieldValue::Time),
+            Self::LinkType => uint(tuple.link_type.0.into()),
+            Self::WireLength => uint(tuple.wire_len),
+            Self::CapturedLength => uint(tuple.captured_len),
+            Self::Vlan => uint(tuple.vlan?.into()),
+            Self::Protocol => uint(tuple.protocol?.into()),
+            Self::Flag(bit) => Some(FieldValue::Bool(tuple.tcp_flags? & bit != 0)),
+            Self::AddressV4(side) => Some(FieldValue::Ipv4(bytes::u32(&address(side)?, 12)?)),
+            Self::Address(side) => address(side).map(FieldValue::Ip),
+            Self::Port(Side::Source) => uint(tuple.source_port?.into()),
+            Self::Port(Side::Destination) => uint(tuple.destination_port?.into()),
+            Self::LowerPort => uint(tuple.source_port?.min(tuple.destination_port?).into()),
+        }
+    }
 }
 
 /// How a field (by its index in the field table) is had from a tuple; `None` if it is not.
@@ -173,120 +285,61 @@ pub fn covered(field: u16) -> Option<&'static Covered> {
 
 type Row = (&'static str, &'static str, Covered);
 
-const fn row(
-    protocol: &'static str,
-    name: &'static str,
-    parts: &'static [Part],
-    extract: ExtractTuple,
-) -> Row {
-    (protocol, name, Covered { parts, extract })
+const fn row(protocol: &'static str, name: &'static str, what: What, when: When) -> Row {
+    (protocol, name, Covered { what, when })
 }
 
-const SOURCE: &[Part] = &[Part::Source, Part::Marks];
-const DESTINATION: &[Part] = &[Part::Destination, Part::Marks];
-const SOURCE_OF: &[Part] = &[Part::Source, Part::Protocol, Part::Marks];
-const DESTINATION_OF: &[Part] = &[Part::Destination, Part::Protocol, Part::Marks];
-const PORTS_IN: &[Part] = &[Part::SourcePort, Part::DestinationPort, Part::Marks];
-const PORTS_OF: &[Part] = &[Part::SourcePort, Part::DestinationPort, Part::Protocol];
-
-/// Which port a field means.
-const LOWER: u8 = 2;
-/// As [`LOWER`].
-const SRC: u8 = 0;
-/// As [`LOWER`].
-const DST: u8 = 1;
+const SRC: Side = Side::Source;
+const DST: Side = Side::Destination;
+const IN_V4: When = When::Marked(marks::IPV4);
+const IN_V6: When = When::Marked(marks::IPV6);
+const IN_TCP: When = When::Protocol(TCP.0);
+const IN_UDP: When = When::Protocol(UDP.0);
+const IN_SCTP: When = When::Protocol(SCTP.0);
 
 #[rustfmt::skip]
 static COVERED: &[Row] = &[
-    row("frame", "Len", &[Part::WireLength], |t| uint(Some(t.wire_len))),
-    row("frame", "CapLen", &[Part::CapturedLength], |t| uint(Some(t.captured_len))),
-    row("frame", "Time", &[Part::Time], |t| t.time_ns.map(FieldValue::Time)),
-    row("frame", "LinkType", &[], |t| uint(Some(t.link_type.0))),
-    row("eth", "Len", &[Part::WireLength, Part::Marks], |t| {
-        uint(Some(t.wire_len).filter(|_| t.has(marks::ETHERNET)))
-    }),
-    row("dot1q", "VLANID", &[Part::Vlan], |t| uint(t.vlan)),
-    row("ipv4", "SrcIP", SOURCE, |t| v4(t, t.source)),
-    row("ipv4", "DstIP", DESTINATION, |t| v4(t, t.destination)),
-    row("ipv4", "IP", SOURCE, |t| v4(t, t.source)),
-    row("ipv4", "Protocol", &[Part::Protocol, Part::Marks], |t| {
-        uint(t.protocol.filter(|_| t.has(marks::IPV4)))
-    }),
-    row("ipv4", "SrcPort", PORTS_IN, port_in::<{ marks::IPV4 }, SRC>),
-    row("ipv4", "DstPort", PORTS_IN, port_in::<{ marks::IPV4 }, DST>),
-    row("ipv4", "Port", PORTS_IN, port_in::<{ marks::IPV4 }, LOWER>),
-    row("ipv6", "SrcIP", SOURCE, |t| v6(t, t.source)),
-    row("ipv6", "DstIP", DESTINATION, |t| v6(t, t.destination)),
-    row("ipv6", "IP", SOURCE, |t| v6(t, t.source)),
-    row("ipv6", "SrcPort", PORTS_IN, port_in::<{ marks::IPV6 }, SRC>),
-    row("ipv6", "DstPort", PORTS_IN, port_in::<{ marks::IPV6 }, DST>),
-    row("ipv6", "Port", PORTS_IN, port_in::<{ marks::IPV6 }, LOWER>),
-    row("tcp", "SrcPort", PORTS_OF, port_of::<{ TCP.0 }, SRC>),
-    row("tcp", "DstPort", PORTS_OF, port_of::<{ TCP.0 }, DST>),
-    row("tcp", "Port", PORTS_OF, port_of::<{ TCP.0 }, LOWER>),
-    row("tcp", "SrcIP", SOURCE_OF, |t| ip_of(t, TCP.0, t.source)),
-    row("tcp", "DstIP", DESTINATION_OF, |t| ip_of(t, TCP.0, t.destination)),
-    row("tcp", "CWR", &[Part::TcpFlags], flag::<0x80>),
-    row("tcp", "ECE", &[Part::TcpFlags], flag::<0x40>),
-    row("tcp", "URG", &[Part::TcpFlags], flag::<0x20>),
-    row("tcp", "ACK", &[Part::TcpFlags], flag::<0x10>),
-    row("tcp", "PSH", &[Part::TcpFlags], flag::<8>),
-    row("tcp", "RST", &[Part::TcpFlags], flag::<4>),
-    row("tcp", "SYN", &[Part::TcpFlags], flag::<2>),
-    row("tcp", "FIN", &[Part::TcpFlags], flag::<1>),
-    row("udp", "SrcPort", PORTS_OF, port_of::<{ UDP.0 }, SRC>),
-    row("udp", "DstPort", PORTS_OF, port_of::<{ UDP.0 }, DST>),
-    row("udp", "Port", PORTS_OF, port_of::<{ UDP.0 }, LOWER>),
-    row("udp", "SrcIP", SOURCE_OF, |t| ip_of(t, UDP.0, t.source)),
-    row("udp", "DstIP", DESTINATION_OF, |t| ip_of(t, UDP.0, t.destination)),
-    row("sctp", "SrcPort", PORTS_OF, port_of::<{ SCTP.0 }, SRC>),
-    row("sctp", "DstPort", PORTS_OF, port_of::<{ SCTP.0 }, DST>),
-    row("sctp", "Port", PORTS_OF, port_of::<{ SCTP.0 }, LOWER>),
+    row("frame", "Len", What::WireLength, When::Always),
+    row("frame", "CapLen", What::CapturedLength, When::Always),
+    row("frame", "Time", What::Time, When::Always),
+    row("frame", "LinkType", What::LinkType, When::Always),
+    row("eth", "Len", What::WireLength, When::Marked(marks::ETHERNET)),
+    row("dot1q", "VLANID", What::Vlan, When::Always),
+    row("ipv4", "SrcIP", What::AddressV4(SRC), IN_V4),
+    row("ipv4", "DstIP", What::AddressV4(DST), IN_V4),
+    row("ipv4", "IP", What::AddressV4(SRC), IN_V4),
+    row("ipv4", "Protocol", What::Protocol, IN_V4),
+    row("ipv4", "SrcPort", What::Port(SRC), IN_V4),
+    row("ipv4", "DstPort", What::Port(DST), IN_V4),
+    row("ipv4", "Port", What::LowerPort, IN_V4),
+    row("ipv6", "SrcIP", What::Address(SRC), IN_V6),
+    row("ipv6", "DstIP", What::Address(DST), IN_V6),
+    row("ipv6", "IP", What::Address(SRC), IN_V6),
+    row("ipv6", "SrcPort", What::Port(SRC), IN_V6),
+    row("ipv6", "DstPort", What::Port(DST), IN_V6),
+    row("ipv6", "Port", What::LowerPort, IN_V6),
+    row("tcp", "SrcPort", What::Port(SRC), IN_TCP),
+    row("tcp", "DstPort", What::Port(DST), IN_TCP),
+    row("tcp", "Port", What::LowerPort, IN_TCP),
+    row("tcp", "SrcIP", What::Address(SRC), When::Carries(TCP.0)),
+    row("tcp", "DstIP", What::Address(DST), When::Carries(TCP.0)),
+    row("tcp", "CWR", What::Flag(0x80), When::Always),
+    row("tcp", "ECE", What::Flag(0x40), When::Always),
+    row("tcp", "URG", What::Flag(0x20), When::Always),
+    row("tcp", "ACK", What::Flag(0x10), When::Always),
+    row("tcp", "PSH", What::Flag(8), When::Always),
+    row("tcp", "RST", What::Flag(4), When::Always),
+    row("tcp", "SYN", What::Flag(2), When::Always),
+    row("tcp", "FIN", What::Flag(1), When::Always),
+    row("udp", "SrcPort", What::Port(SRC), IN_UDP),
+    row("udp", "DstPort", What::Port(DST), IN_UDP),
+    row("udp", "Port", What::LowerPort, IN_UDP),
+    row("udp", "SrcIP", What::Address(SRC), When::Carries(UDP.0)),
+    row("udp", "DstIP", What::Address(DST), When::Carries(UDP.0)),
+    row("sctp", "SrcPort", What::Port(SRC), IN_SCTP),
+    row("sctp", "DstPort", What::Port(DST), IN_SCTP),
+    row("sctp", "Port", What::LowerPort, IN_SCTP),
 ];
-
-fn uint(value: Option<impl Into<u64>>) -> Option<FieldValue<'static>> {
-    value.map(|v| FieldValue::UInt(v.into()))
-}
-
-fn v4(tuple: &Tuple, address: Option<[u8; 16]>) -> Option<FieldValue<'static>> {
-    let address = address.filter(|_| tuple.has(marks::IPV4))?;
-    Some(FieldValue::Ipv4(bytes::u32(&address, 12)?))
-}
-
-fn v6(tuple: &Tuple, address: Option<[u8; 16]>) -> Option<FieldValue<'static>> {
-    address
-        .filter(|_| tuple.has(marks::IPV6))
-        .map(FieldValue::Ip)
-}
-
-/// An address of a packet that has at least a part of this transport's header.
-fn ip_of(tuple: &Tuple, protocol: u8, address: Option<[u8; 16]>) -> Option<FieldValue<'static>> {
-    let carried = tuple.protocol == Some(protocol) && tuple.has(marks::TRANSPORT);
-    address.filter(|_| carried).map(FieldValue::Ip)
-}
-
-fn port<const SIDE: u8>(tuple: &Tuple) -> Option<FieldValue<'static>> {
-    let (source, destination) = (tuple.source_port?, tuple.destination_port?);
-    uint(Some(match SIDE {
-        SRC => source,
-        DST => destination,
-        _ => source.min(destination),
-    }))
-}
-
-fn port_of<const PROTOCOL: u8, const SIDE: u8>(tuple: &Tuple) -> Option<FieldValue<'static>> {
-    port::<SIDE>(tuple).filter(|_| tuple.protocol == Some(PROTOCOL))
-}
-
-fn port_in<const FAMILY: u16, const SIDE: u8>(tuple: &Tuple) -> Option<FieldValue<'static>> {
-    port::<SIDE>(tuple).filter(|_| tuple.has(FAMILY))
-}
-
-fn flag<const BIT: u8>(tuple: &Tuple) -> Option<FieldValue<'static>> {
-    tuple
-        .tcp_flags
-        .map(|flags| FieldValue::Bool(flags & BIT != 0))
-}
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,10 @@ use crate::Result;
 /// One run of one program.
 pub(crate) struct Run {
     pub(crate) wall: Duration,
+    /// Time of processors, in the program and in the kernel for it.
+    pub(crate) cpu: Duration,
+    /// What it read by system calls, from wherever; 0 where the kernel does not say.
+    pub(crate) bytes_read: u64,
     /// Peak resident memory in bytes; of a pipeline, that of its largest process.
     pub(crate) peak_bytes: u64,
     pub(crate) stdout: String,
@@ -27,20 +31,41 @@ pub(crate) fn run(command: &mut Command) -> Result<Run> {
     if let Some(mut pipe) = child.stdout.take() {
         pipe.read_to_string(&mut stdout)?;
     }
-    let (status, peak_bytes) = wait(&child)?;
+    let bytes_read = bytes_read(&child)?;
+    let (status, peak_bytes, cpu) = wait(&child)?;
     let wall = start.elapsed();
     if status != 0 {
         return Err(format!("{command:?} ended with wait status {status:#x}").into());
     }
     Ok(Run {
         wall,
+        cpu,
+        bytes_read,
         peak_bytes,
         stdout,
     })
 }
 
-/// Waits for the child: its wait status, and its peak memory or that of a process it waited for.
-fn wait(child: &Child) -> Result<(i32, u64)> {
+/// Waits for the child's end without taking note of it, so that its counters are still there; gives
+/// the bytes that it read (`rchar` of proc(5)).
+fn bytes_read(child: &Child) -> Result<u64> {
+    // SAFETY: siginfo_t is a plain C struct, for which zero is a value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOWAIT;
+    // SAFETY: the pointer is to a live local of the right type; the process is our child, which
+    // nobody else waits for.
+    if unsafe { libc::waitid(libc::P_PID, child.id(), &raw mut info, flags) } != 0 {
+        return Err(format!("waitid: {}", std::io::Error::last_os_error()).into());
+    }
+    let counters = std::fs::read_to_string(format!("/proc/{}/io", child.id())).unwrap_or_default();
+    let mut lines = counters.lines();
+    let read = lines.find_map(|line| line.strip_prefix("rchar: "));
+    Ok(read.and_then(|n| n.parse().ok()).unwrap_or(0))
+}
+
+/// Waits for the child: its wait status, its peak memory or that of a process it waited for, and
+/// the processor time of all of them.
+fn wait(child: &Child) -> Result<(i32, u64, Duration)> {
     let mut status = 0;
     // SAFETY: rusage is a plain C struct of integers, for which zero is a value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -51,7 +76,13 @@ fn wait(child: &Child) -> Result<(i32, u64)> {
         return Err(format!("wait4: {}", std::io::Error::last_os_error()).into());
     }
     // Linux counts ru_maxrss in units of 1024 bytes (getrusage(2)).
-    Ok((status, u64::try_from(usage.ru_maxrss)? * 1024))
+    let peak = u64::try_from(usage.ru_maxrss)? * 1024;
+    Ok((status, peak, time(usage.ru_utime)? + time(usage.ru_stime)?))
+}
+
+fn time(value: libc::timeval) -> Result<Duration> {
+    let micros = Duration::from_micros(u64::try_from(value.tv_usec)?);
+    Ok(Duration::from_secs(u64::try_from(value.tv_sec)?) + micros)
 }
 
 /// The middle of the values (the lower one of two), or zero of none.
@@ -74,6 +105,15 @@ mod tests {
         assert_eq!(run.stdout, "done\n");
         assert!(run.wall >= Duration::from_millis(50));
         assert!(run.peak_bytes > 100_000, "{}", run.peak_bytes);
+    }
+
+    #[test]
+    fn what_a_run_reads_is_counted() {
+        let mut sh = Command::new("sh");
+        let run = run(sh.args(["-c", "head -c 3000000 /dev/zero | wc -c"])).unwrap();
+        assert_eq!(run.stdout.trim(), "3000000");
+        // Of all processes that it waited for.
+        assert!(run.bytes_read >= 6_000_000, "{}", run.bytes_read);
     }
 
     #[test]

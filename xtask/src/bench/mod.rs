@@ -10,6 +10,7 @@ mod peers;
 mod prng;
 mod query;
 mod report;
+mod store;
 mod traffic;
 
 use std::io::{self, Write as _};
@@ -30,7 +31,10 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
         Some("limit") => run_limit(args),
         Some("capture") => capture::run(args),
         None | Some("query") => query::run(args),
-        Some(other) => Err(format!("bench {other}: one of capture, gen, limit, query").into()),
+        Some("store") => store::run(args),
+        Some(other) => {
+            Err(format!("bench {other}: one of capture, gen, limit, query, store").into())
+        }
     }
 }
 

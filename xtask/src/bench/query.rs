@@ -64,22 +64,7 @@ struct Contestant<'a> {
 
 impl Bench {
     fn prepare(file: PathBuf, program: PathBuf) -> Result<Self> {
-        let answer_file = generate::answer_path(&file);
-        if !answer_file.is_file() || !file.is_file() {
-            eprintln!("writing {}", file.display());
-            // In a process of its own: a child's peak memory starts from its parent's.
-            let mut child = Command::new(std::env::current_exe()?);
-            child.args([
-                "bench",
-                "gen",
-                "--packets",
-                &DEFAULT_PACKETS.to_string(),
-                "--out",
-            ]);
-            measure::run(child.arg(&file))?;
-        }
-        let truth = answer::parse_tsv(&fs::read_to_string(answer_file)?)?;
-        warm_page_cache(&file)?;
+        let truth = capture(&file)?;
         let scratch = std::env::temp_dir().join(format!("flowsift-bench-{}", std::process::id()));
         fs::create_dir_all(&scratch)?;
         Ok(Self {
@@ -220,6 +205,26 @@ fn is_ready(peer: &Peer) -> bool {
         );
     }
     missing.is_none()
+}
+
+/// Makes sure that the capture is there and in the page cache; gives the true answer.
+pub(super) fn capture(file: &Path) -> Result<Vec<Row>> {
+    let answer_file = generate::answer_path(file);
+    if !answer_file.is_file() || !file.is_file() {
+        eprintln!("writing {}", file.display());
+        // In a process of its own: a child's peak memory starts from its parent's.
+        let mut child = Command::new(std::env::current_exe()?);
+        child.args([
+            "bench",
+            "gen",
+            "--packets",
+            &DEFAULT_PACKETS.to_string(),
+            "--out",
+        ]);
+        measure::run(child.arg(file))?;
+    }
+    warm_page_cache(file)?;
+    answer::parse_tsv(&fs::read_to_string(answer_file)?)
 }
 
 /// Reads the file once, so that every contestant finds it in memory.

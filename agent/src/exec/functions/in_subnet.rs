@@ -155,6 +155,14 @@ impl SubnetSet {
         v4.chain(v6).collect()
     }
 
+    /// Network and mask, where only one of IPv4 is among them.
+    pub(crate) fn single_v4(&self) -> Option<(u32, u32)> {
+        match self.v4.as_slice() {
+            [network] => Some(*network),
+            _ => None,
+        }
+    }
+
     /// Whether an IPv4 address (host byte order) is in any network.
     pub(crate) fn contains_v4(&self, address: u32) -> bool {
         self.v4.iter().any(|(net, mask)| address & mask == *net)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! CaptureTable (planning: predicate, projection, parts) -> CaptureScanExec -> one thread per
-//! partition: capfile -> view (decode) -> predicate -> batch
+//! partition: capfile -> view (decode) -> predicate -> batch, or sidecar -> tuples (by column)
 //! ```
 //!
 //! Invariants: a filter is pushed only if [`predicate`] decides it exactly as the engine's own
@@ -21,6 +21,7 @@ mod report;
 mod stored;
 mod table;
 mod test;
+mod tuples;
 mod view;
 
 #[cfg(test)]

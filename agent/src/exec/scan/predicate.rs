@@ -15,7 +15,7 @@ use crate::plan::pipeline::Comparison;
 
 /// A filter that the scan decides itself, exactly as the engine would.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Predicate {
+pub(in crate::exec) enum Predicate {
     /// True, false or null.
     Constant(Option<bool>),
     /// The column has a value.

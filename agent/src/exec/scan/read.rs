@@ -191,30 +191,43 @@ impl<'a> Reader<'a> {
             return Ok(ControlFlow::Continue(()));
         }
         let batch = self.batch.finish()?;
+        Ok(self.hand_over(batch))
+    }
+
+    /// Hands rows over that were made by column, after those before them.
+    pub(super) fn send_batch(&mut self, batch: RecordBatch) -> Result<ControlFlow<()>> {
+        match self.send()? {
+            ControlFlow::Continue(()) => Ok(self.hand_over(batch)),
+            broken => Ok(broken),
+        }
+    }
+
+    fn hand_over(&self, batch: RecordBatch) -> ControlFlow<()> {
         self.metrics.record_output(batch.num_rows());
-        Ok(match self.output.blocking_send(Ok(batch)) {
+        match self.output.blocking_send(Ok(batch)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
-        })
+        }
     }
 }
 
 impl Counts {
     #[inline]
     fn packet(&mut self, packet: &Packet<'_>, link: LinkType) {
-        self.tuple(packet.is_later_fragment(), link);
+        self.several(1, u64::from(packet.is_later_fragment()), link);
     }
 
+    /// Counts decoded packets, or tuples, of one link type.
     #[inline]
-    pub(super) fn tuple(&mut self, is_later_fragment: bool, link: LinkType) {
-        self.portless_fragments += u64::from(is_later_fragment);
+    pub(super) fn several(&mut self, packets: u64, later_fragments: u64, link: LinkType) {
+        self.portless_fragments += later_fragments;
         // Packets of one file are of one link type, nearly always.
         if self.last_link != Some(link) {
             self.last_link = Some(link);
             self.is_decodable = decode::is_decodable(link);
         }
-        if !self.is_decodable {
-            *self.unknown_links.entry(link.0).or_default() += 1;
+        if !self.is_decodable && packets > 0 {
+            *self.unknown_links.entry(link.0).or_default() += packets;
         }
     }
 

@@ -1,34 +1,37 @@
 //! Reading a stored file by its sidecar: rows from tuples alone, or only the packets that tuples
 //! do not rule out.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use datafusion::arrow::array::UInt32Array;
 use datafusion::common::Result;
 
 use super::error::ScanError;
 use super::plan::Scan;
 use super::predicate::Predicate;
-use super::read::{FRAMES_PER_ROUND, OFFSET_BITS, Reader};
+use super::read::{OFFSET_BITS, Reader};
 use super::table::Piece;
-use super::view::{FrameView, TupleView};
+use super::tuples::{Chunk, GroupReader, Kept, Layout, Origin, Selection};
+use super::view::FrameView;
 use crate::capfile::RecordReader;
-use crate::decode::tuple::{Part, Tuple, marks};
+use crate::decode::tuple::Part;
 use crate::frame::{Frame, LinkType};
-use crate::store::sidecar::{Column, Error as SidecarError, Sidecar, Values};
+use crate::store::sidecar::{Bounds, Column, Error as SidecarError, Sidecar};
 
 /// How a sidecar serves a scan; the same for all files.
 #[derive(Clone, Debug)]
 pub(super) struct Way {
-    /// What of the predicate a tuple decides.
-    predicate: Option<Predicate>,
+    /// What of the predicate a tuple decides, and the rows of tuples.
+    selection: Selection,
     /// Whether rows are made of tuples alone.
     alone: bool,
-    parts: BTreeSet<Part>,
-    /// Whether the offsets of packets are needed.
-    offsets: bool,
+    /// The columns that decide, time apart.
+    first: Vec<Column>,
+    /// The columns that are read only where a row is left.
+    others: Vec<Column>,
+    time_range: Option<(i64, i64)>,
 }
 
 impl Way {
@@ -45,42 +48,63 @@ impl Way {
         if !alone && predicate.is_none() {
             return None;
         }
-        let mut parts = BTreeSet::new();
-        let mut read = Vec::new();
-        if let Some(predicate) = &predicate {
-            predicate.columns(&mut read);
-        }
-        if alone {
-            read.extend(&used);
-        } else {
-            parts.extend([Part::Time, Part::WireLength, Part::CapturedLength]);
-        }
-        read.iter()
-            .for_each(|column| scan.columns.add_parts(*column, &mut parts));
-        if scan.time_range.is_some() {
-            parts.insert(Part::Time);
-        }
-        if !parts.is_empty() {
-            // Fragments without ports are counted, as where packets are decoded.
-            parts.insert(Part::Marks);
-        }
         let offsets = !alone || used.iter().any(|column| scan.columns.is_sequence(*column));
-        Some(Self {
+        let selection = Selection::new(
+            Arc::clone(&scan.columns),
             predicate,
+            scan.time_range,
+            scan.projection.clone(),
+            Arc::clone(&scan.schema),
+        );
+        let mut first = selection.filter_parts();
+        let mut others = match alone {
+            true => selection.projected_parts(),
+            false => [Part::Time, Part::WireLength, Part::CapturedLength].into(),
+        };
+        if !first.is_empty() || !others.is_empty() || scan.time_range.is_some() {
+            // Fragments without ports are counted, as where packets are decoded.
+            first.insert(Part::Marks);
+        }
+        others.retain(|part| !first.contains(part));
+        let mut first: Vec<Column> = first.into_iter().map(Column::from).collect();
+        let mut others: Vec<Column> = others.into_iter().map(Column::from).collect();
+        if selection.filters_sequence() {
+            first.push(Column::Offset);
+        } else if offsets {
+            others.push(Column::Offset);
+        }
+        Some(Self {
+            selection,
             alone,
-            parts,
-            offsets,
+            first,
+            others,
+            time_range: scan.time_range,
         })
     }
 
     /// What of the predicate a tuple decides.
     pub(super) fn predicate(&self) -> Option<&Predicate> {
-        self.predicate.as_ref()
+        self.selection.predicate()
     }
 
-    fn columns(&self) -> impl Iterator<Item = Column> {
-        let parts = self.parts.iter().map(|part| Column::from(*part));
-        parts.chain(self.offsets.then_some(Column::Offset))
+    /// A reader of a row group, and whether all of its packets are in the time range.
+    fn open<'a>(
+        &self,
+        stored: &'a Groups,
+        group: usize,
+    ) -> std::result::Result<(GroupReader<'a>, bool), SidecarError> {
+        let sidecar = &stored.sidecar;
+        let timed = self.time_range.is_none_or(|(start, end)| {
+            let bounds = sidecar.time_bounds(group);
+            matches!(bounds, Bounds::Within(low, high) if start <= low && high < end)
+        });
+        let (mut first, mut others) = (self.first.clone(), self.others.clone());
+        if !timed && !first.contains(&Column::Time) {
+            first.push(Column::Time);
+            others.retain(|column| *column != Column::Time);
+        }
+        let reader = GroupReader::open(sidecar, &stored.layout, group, &first, others)?;
+        Ok((reader, timed))
     }
 }
 
@@ -88,6 +112,7 @@ impl Way {
 #[derive(Clone, Debug)]
 pub(super) struct Groups {
     pub(super) sidecar: Arc<Sidecar>,
+    pub(super) layout: Layout,
     pub(super) groups: Vec<usize>,
     pub(super) way: Arc<Way>,
 }
@@ -120,21 +145,18 @@ impl Reader<'_> {
                 result => Some(result.map_err(ScanError::from)?),
             },
         };
+        let origin = Origin {
+            tag: &piece.tag,
+            interface: piece.part.input().interface(),
+            link_type: stored.sidecar.link_type.unwrap_or(LinkType(0)),
+            sequence: piece.file << OFFSET_BITS,
+        };
         for group in &stored.groups {
-            let flow = match Tuples::read(&stored.sidecar, *group, way) {
-                Ok(tuples) => {
-                    let bytes = way
-                        .columns()
-                        .map(|c| stored.sidecar.column_bytes(*group, c))
-                        .sum();
-                    self.scan.report.bytes_read.fetch_add(bytes, Relaxed);
-                    self.read_tuples(piece, &tuples, way, packets.as_mut())?
-                }
-                Err(error) => {
-                    self.scan.report.add_sidecar_problem(error.to_string());
-                    self.read_instead(piece, &stored.sidecar, *group)?
-                }
-            };
+            if self.left == 0 {
+                break;
+            }
+            let flow = self.read_group(piece, stored, *group, &origin, packets.as_mut())?;
+            self.counts.add_to(&self.scan.report);
             if flow.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -148,17 +170,196 @@ impl Reader<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The packets of a row group whose sidecar is damaged, from the capture file: as many from the
-    /// same one on.
+    /// The rows of a row group.
+    fn read_group(
+        &mut self,
+        piece: &Piece,
+        stored: &Groups,
+        group: usize,
+        origin: &Origin<'_>,
+        mut packets: Option<&mut RecordReader>,
+    ) -> Result<ControlFlow<()>> {
+        let mut row = 0;
+        let mut bytes = 0;
+        let mut read = || -> std::result::Result<Result<ControlFlow<()>>, SidecarError> {
+            let (mut reader, timed) = stored.way.open(stored, group)?;
+            bytes = reader.bytes();
+            while let Some(chunk) = reader.next()? {
+                self.scan.pause.wait();
+                let rows = chunk.rows;
+                let flow = self.chunk(
+                    &mut reader,
+                    chunk,
+                    timed,
+                    stored,
+                    origin,
+                    packets.as_deref_mut(),
+                )?;
+                bytes = reader.bytes();
+                match flow {
+                    Ok(ControlFlow::Continue(())) if self.left > 0 => row += rows,
+                    other => return Ok(other),
+                }
+            }
+            Ok(Ok(ControlFlow::Continue(())))
+        };
+        let read = read();
+        self.scan.report.bytes_read.fetch_add(bytes, Relaxed);
+        match read {
+            Ok(flow) => flow,
+            Err(error) => {
+                self.scan.report.add_sidecar_problem(error.to_string());
+                self.read_instead(piece, &stored.sidecar, group, row)
+            }
+        }
+    }
+
+    /// The rows of a chunk. Fails for the sidecar before anything is made or counted of it.
+    fn chunk(
+        &mut self,
+        reader: &mut GroupReader<'_>,
+        mut chunk: Chunk,
+        timed: bool,
+        stored: &Groups,
+        origin: &Origin<'_>,
+        packets: Option<&mut RecordReader>,
+    ) -> std::result::Result<Result<ControlFlow<()>>, SidecarError> {
+        let timer = self.metrics.elapsed_compute().timer();
+        let selection = &stored.way.selection;
+        let kept = match selection.kept(&chunk, origin, timed) {
+            Ok(kept) => kept,
+            Err(error) => return Ok(Err(error)),
+        };
+        let count = kept.count(&chunk);
+        if count > 0 {
+            reader.complete(&mut chunk)?;
+        }
+        timer.done();
+        Ok(match packets {
+            Some(packets) => self.fetch(&chunk, &kept, origin, packets),
+            None => self.rows_of(selection, chunk, kept, origin),
+        })
+    }
+
+    /// Rows of tuples alone.
+    fn rows_of(
+        &mut self,
+        selection: &Selection,
+        mut chunk: Chunk,
+        mut kept: Kept,
+        origin: &Origin<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let timer = self.metrics.elapsed_compute().timer();
+        if kept.count(&chunk) >= self.left {
+            // Packets behind the last row wanted are not read.
+            let last = kept
+                .places(&chunk)
+                .get(self.left.saturating_sub(1))
+                .copied();
+            let rows = last.map_or(chunk.rows, |last| last + 1);
+            kept = kept.first(rows);
+            chunk = chunk.first(rows);
+        }
+        self.count(&chunk, &kept, origin.link_type);
+        let rows = kept.count(&chunk);
+        self.counts.rows += rows as u64;
+        self.left -= rows;
+        if rows == 0 {
+            return self.go_on();
+        }
+        let batch = selection.batch(&chunk, origin, &kept)?;
+        timer.done();
+        self.send_batch(batch)
+    }
+
+    /// Rows of the packets that tuples do not rule out.
+    fn fetch(
+        &mut self,
+        chunk: &Chunk,
+        kept: &Kept,
+        origin: &Origin<'_>,
+        packets: &mut RecordReader,
+    ) -> Result<ControlFlow<()>> {
+        let mut rows = chunk.rows;
+        for place in kept.places(chunk) {
+            self.packet(chunk, place, origin, packets)?;
+            if self.left == 0 {
+                rows = place + 1;
+                break;
+            }
+            if self.batch.is_full() && self.send()?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        self.count(&chunk.first(rows), &kept.first(rows), origin.link_type);
+        self.go_on()
+    }
+
+    /// The row of a packet, if it is one.
+    fn packet(
+        &mut self,
+        chunk: &Chunk,
+        place: usize,
+        origin: &Origin<'_>,
+        packets: &mut RecordReader,
+    ) -> Result<()> {
+        let number = |lengths: &Option<UInt32Array>| {
+            let lengths = lengths.as_ref();
+            lengths
+                .and_then(|l| l.values().get(place).copied())
+                .unwrap_or(0)
+        };
+        let offsets = chunk.sequence.as_ref().map(|offsets| offsets.values());
+        let offset = offsets.and_then(|o| o.get(place).copied()).unwrap_or(0);
+        let times = chunk.time.as_ref().map(|times| times.values());
+        let data = packets
+            .read(offset, number(&chunk.captured_length))
+            .map_err(ScanError::from)?;
+        let frame = Frame {
+            time_ns: times.and_then(|times| times.get(place).copied()),
+            wire_len: number(&chunk.wire_length),
+            link_type: origin.link_type,
+            interface: origin.interface,
+            offset,
+            data,
+        };
+        let sequence = origin.sequence | offset;
+        let view = FrameView::new(&self.scan.columns, self.depth, frame, sequence);
+        let predicate = self.scan.predicate.as_ref();
+        if predicate.is_none_or(|predicate| predicate.is_true(&view)) {
+            self.batch.push(&view)?;
+            self.counts.rows += 1;
+            self.left -= 1;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, chunk: &Chunk, kept: &Kept, link: LinkType) {
+        self.counts.packets += chunk.rows as u64;
+        let fragments = chunk.later_fragments(kept);
+        self.counts.several(chunk.timed(kept), fragments, link);
+    }
+
+    /// Whether anybody still wants rows.
+    fn go_on(&self) -> Result<ControlFlow<()>> {
+        Ok(match self.output.is_closed() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
+    }
+
+    /// The packets of a row group whose sidecar is damaged, from one of its rows on, from the capture
+    /// file: as many from the same one on.
     fn read_instead(
         &mut self,
         piece: &Piece,
         sidecar: &Sidecar,
         group: usize,
+        row: usize,
     ) -> Result<ControlFlow<()>> {
         let mut frames = piece.part.open().map_err(ScanError::from)?;
-        let mut skip = sidecar.first_row(group);
-        let mut rows = sidecar.rows(group);
+        let mut skip = sidecar.first_row(group) + row as u64;
+        let mut rows = sidecar.rows(group).saturating_sub(row);
         while rows > 0 && self.left > 0 {
             let Some(frame) = frames.next_frame() else {
                 break;
@@ -173,178 +374,10 @@ impl Reader<'_> {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        self.counts.add_to(&self.scan.report);
         self.scan
             .report
             .bytes_read
             .fetch_add(frames.bytes_read(), Relaxed);
         Ok(ControlFlow::Continue(()))
     }
-
-    fn read_tuples(
-        &mut self,
-        piece: &Piece,
-        tuples: &Tuples,
-        way: &Way,
-        mut packets: Option<&mut RecordReader>,
-    ) -> Result<ControlFlow<()>> {
-        let mut row = 0;
-        while row < tuples.rows && self.left > 0 {
-            self.scan.pause.wait();
-            let end = (row + FRAMES_PER_ROUND as usize).min(tuples.rows);
-            let timer = self.metrics.elapsed_compute().timer();
-            while row < end && self.left > 0 && !self.batch.is_full() {
-                self.tuple(piece, tuples, row, way, packets.as_deref_mut())?;
-                row += 1;
-            }
-            timer.done();
-            self.counts.add_to(&self.scan.report);
-            if self.output.is_closed() || self.batch.is_full() && self.send()?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// One row: what the tuple does not rule out becomes one, of the tuple or of the packet.
-    #[inline]
-    fn tuple(
-        &mut self,
-        piece: &Piece,
-        tuples: &Tuples,
-        row: usize,
-        way: &Way,
-        packets: Option<&mut RecordReader>,
-    ) -> Result<()> {
-        let tuple = tuples.get(row);
-        self.counts.packets += 1;
-        if let Some((start, end)) = self.scan.time_range
-            && !tuple
-                .time_ns
-                .is_some_and(|time| (start..end).contains(&time))
-        {
-            return Ok(());
-        }
-        let offset = tuples.offset(row);
-        let interface = piece.part.input().interface();
-        let sequence = piece.file << OFFSET_BITS | offset;
-        let view = TupleView::new(&self.scan.columns, &tuple, interface, sequence);
-        self.counts
-            .tuple(tuple.marks & marks::LATER_FRAGMENT != 0, tuple.link_type);
-        if let Some(predicate) = &way.predicate
-            && !predicate.is_true(&view)
-        {
-            return Ok(());
-        }
-        let Some(packets) = packets else {
-            self.batch.push(&view)?;
-            self.counts.rows += 1;
-            self.left -= 1;
-            return Ok(());
-        };
-        let data = packets
-            .read(offset, tuple.captured_len)
-            .map_err(ScanError::from)?;
-        let frame = Frame {
-            time_ns: tuple.time_ns,
-            wire_len: tuple.wire_len,
-            link_type: tuple.link_type,
-            interface,
-            offset,
-            data,
-        };
-        let view = FrameView::new(&self.scan.columns, self.depth, frame, sequence);
-        if self
-            .scan
-            .predicate
-            .as_ref()
-            .is_none_or(|predicate| predicate.is_true(&view))
-        {
-            self.batch.push(&view)?;
-            self.counts.rows += 1;
-            self.left -= 1;
-        }
-        Ok(())
-    }
-}
-
-/// The columns of a row group that are needed.
-#[derive(Default)]
-struct Tuples {
-    rows: usize,
-    link_type: Option<LinkType>,
-    time: Option<Values<i64>>,
-    source: Option<Values<[u8; 16]>>,
-    destination: Option<Values<[u8; 16]>>,
-    source_port: Option<Values<u32>>,
-    destination_port: Option<Values<u32>>,
-    protocol: Option<Values<u32>>,
-    tcp_flags: Option<Values<u32>>,
-    vlan: Option<Values<u32>>,
-    marks: Option<Values<u32>>,
-    wire_length: Option<Values<u32>>,
-    captured_length: Option<Values<u32>>,
-    offsets: Option<Values<u64>>,
-}
-
-impl Tuples {
-    fn read(sidecar: &Sidecar, group: usize, way: &Way) -> std::result::Result<Self, SidecarError> {
-        let mut tuples = Self {
-            rows: sidecar.rows(group),
-            link_type: sidecar.link_type,
-            ..Self::default()
-        };
-        for part in &way.parts {
-            let column = Column::from(*part);
-            let numbers = || sidecar.numbers(group, column).map(Some);
-            match part {
-                Part::Time => tuples.time = Some(sidecar.times(group)?),
-                Part::Source => tuples.source = Some(sidecar.addresses(group, column)?),
-                Part::Destination => tuples.destination = Some(sidecar.addresses(group, column)?),
-                Part::SourcePort => tuples.source_port = numbers()?,
-                Part::DestinationPort => tuples.destination_port = numbers()?,
-                Part::Protocol => tuples.protocol = numbers()?,
-                Part::TcpFlags => tuples.tcp_flags = numbers()?,
-                Part::Vlan => tuples.vlan = numbers()?,
-                Part::Marks => tuples.marks = numbers()?,
-                Part::WireLength => tuples.wire_length = numbers()?,
-                Part::CapturedLength => tuples.captured_length = numbers()?,
-            }
-        }
-        if way.offsets {
-            tuples.offsets = Some(sidecar.offsets(group)?);
-        }
-        Ok(tuples)
-    }
-
-    /// The tuple of a row; parts that were not read are as if there were none.
-    #[inline]
-    fn get(&self, row: usize) -> Tuple {
-        Tuple {
-            time_ns: self.time.as_ref().and_then(|values| values.get(row)),
-            source: self.source.as_ref().and_then(|values| values.get(row)),
-            destination: self.destination.as_ref().and_then(|values| values.get(row)),
-            source_port: narrow(self.source_port.as_ref(), row),
-            destination_port: narrow(self.destination_port.as_ref(), row),
-            protocol: narrow(self.protocol.as_ref(), row),
-            tcp_flags: narrow(self.tcp_flags.as_ref(), row),
-            vlan: narrow(self.vlan.as_ref(), row),
-            marks: narrow(self.marks.as_ref(), row).unwrap_or(0),
-            wire_len: narrow(self.wire_length.as_ref(), row).unwrap_or(0),
-            captured_len: narrow(self.captured_length.as_ref(), row).unwrap_or(0),
-            link_type: self.link_type.unwrap_or(LinkType(0)),
-        }
-    }
-
-    fn offset(&self, row: usize) -> u64 {
-        self.offsets
-            .as_ref()
-            .and_then(|values| values.get(row))
-            .unwrap_or(0)
-    }
-}
-
-#[inline]
-fn narrow<T: TryFrom<u32>>(values: Option<&Values<u32>>, row: usize) -> Option<T> {
-    T::try_from(values?.get(row)?).ok()
 }

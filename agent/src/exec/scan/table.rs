@@ -19,6 +19,7 @@ use super::predicate::Predicate;
 use super::prune;
 use super::report::ScanReport;
 use super::stored::{Groups, Way};
+use super::tuples::Layout;
 use super::view::Columns;
 use crate::capfile::Part;
 use crate::plan::pipeline::SourceColumn;
@@ -168,8 +169,10 @@ impl CaptureTable {
     /// The row groups to read of a file's sidecar; `None` if the file is to be read itself.
     fn stored(&self, file: &ScanFile, way: &Arc<Way>, scan: &Scan) -> Option<Groups> {
         let path = file.sidecar.as_ref()?;
-        let sidecar = match Sidecar::open(path, file.input.length()) {
-            Ok(sidecar) => Arc::new(sidecar),
+        let opened = Sidecar::open(path, file.input.length())
+            .and_then(|sidecar| Ok((Layout::of(&sidecar)?, Arc::new(sidecar))));
+        let (layout, sidecar) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 self.report.add_sidecar_problem(error.to_string());
                 return None;
@@ -183,6 +186,7 @@ impl CaptureTable {
         self.report.sidecars.fetch_add(1, Relaxed);
         Some(Groups {
             sidecar,
+            layout,
             groups,
             way: Arc::clone(way),
         })

@@ -16,7 +16,7 @@ use crate::plan::pipeline::Comparison;
 /// A test of a value that is present. Integers are tested as a range, so that one form does for
 /// every comparison.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Test {
+pub(in crate::exec) enum Test {
     /// The Boolean itself.
     True,
     /// In the range, if that is wanted.

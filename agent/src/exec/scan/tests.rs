@@ -1,6 +1,8 @@
 //! The law of pushed filters: the scan keeps a packet if and only if the engine's own filter over
 //! the same columns keeps its row, nulls included.
 
+mod stored;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -230,9 +232,9 @@ fn network(address: &ScalarValue, bits: u8) -> Option<Subnet> {
     })
 }
 
-/// A condition on one column: a form, an operator, constants and their number.
-fn condition() -> impl Strategy<Value = Expr> {
-    let domain = any::<Index>().prop_map(|at| at.get(&WORLD.domains).clone());
+/// A condition on one of these columns: a form, an operator, constants and their number.
+fn condition_on(domains: fn() -> &'static [Domain]) -> impl Strategy<Value = Expr> {
+    let domain = any::<Index>().prop_map(move |at| at.get(domains()).clone());
     let constants = proptest::collection::vec(any::<Index>(), 2..5);
     let parts = (domain, 0..8_u8, select(&COMPARISONS[..]), constants);
     (parts, any::<bool>(), any::<u8>()).prop_map(|((domain, form, op, at), negated, bits)| {
@@ -262,12 +264,16 @@ fn condition() -> impl Strategy<Value = Expr> {
 }
 
 fn predicate() -> impl Strategy<Value = Expr> {
+    predicate_on(|| &WORLD.domains)
+}
+
+fn predicate_on(domains: fn() -> &'static [Domain]) -> impl Strategy<Value = Expr> {
     let constant = prop_oneof![
         Just(lit(true)),
         Just(lit(false)),
         Just(lit(ScalarValue::Boolean(None)))
     ];
-    let leaf = prop_oneof![12 => condition(), 1 => constant];
+    let leaf = prop_oneof![12 => condition_on(domains), 1 => constant];
     leaf.prop_recursive(4, 12, 2, |inner| {
         prop_oneof![
             3 => (inner.clone(), inner.clone()).prop_map(|(a, b)| a.and(b)),

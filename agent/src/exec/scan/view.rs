@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::fields::{self, Extract};
-use crate::decode::tuple::{self, Covered, Part, Tuple};
+use crate::decode::tuple::{self, Covered, Part};
 use crate::decode::{FieldValue, Packet};
 use crate::exec::types::arrow_type;
 use crate::frame::Frame;
@@ -77,7 +77,7 @@ impl<'a> From<FieldValue<'a>> for Value<'a> {
 
 /// How the value of a column is had.
 #[derive(Clone, Copy, Debug)]
-enum Access {
+pub(super) enum Access {
     Time,
     Sequence,
     /// The same for all frames of a scan; made when a batch is finished.
@@ -96,7 +96,7 @@ enum Access {
 
 /// The columns of a table.
 #[derive(Clone, Debug)]
-pub(super) struct Columns {
+pub(in crate::exec) struct Columns {
     sources: Vec<SourceColumn>,
     access: Vec<Access>,
     schema: SchemaRef,
@@ -121,6 +121,11 @@ impl Columns {
 
     pub(super) fn source(&self, column: usize) -> Option<SourceColumn> {
         self.sources.get(column).copied()
+    }
+
+    /// How the values of a column are had.
+    pub(super) fn access(&self, column: usize) -> Option<&Access> {
+        self.access.get(column)
     }
 
     pub(super) fn data_type(&self, column: usize) -> DataType {
@@ -150,7 +155,7 @@ impl Columns {
     /// Adds the parts of a tuple that a covered column needs.
     pub(super) fn add_parts(&self, column: usize, parts: &mut BTreeSet<Part>) {
         match self.access.get(column) {
-            Some(Access::Outer(_, Some(covered))) => parts.extend(covered.parts),
+            Some(Access::Outer(_, Some(covered))) => parts.extend(covered.parts()),
             Some(Access::Time) => parts.extend([Part::Time]),
             Some(Access::WireLength) => parts.extend([Part::WireLength]),
             _ => {}
@@ -213,48 +218,6 @@ pub(super) trait Row {
 
 fn interface(name: &str) -> Option<Value<'_>> {
     (!name.is_empty()).then_some(Value::Text(Cow::Borrowed(name)))
-}
-
-/// A stored tuple, as far as its parts were read.
-pub(super) struct TupleView<'a> {
-    access: &'a [Access],
-    tuple: &'a Tuple,
-    interface: &'a str,
-    sequence: u64,
-}
-
-impl<'a> TupleView<'a> {
-    #[inline]
-    pub(super) fn new(
-        columns: &'a Columns,
-        tuple: &'a Tuple,
-        interface: &'a str,
-        sequence: u64,
-    ) -> Self {
-        let access = &columns.access;
-        Self {
-            access,
-            tuple,
-            interface,
-            sequence,
-        }
-    }
-}
-
-impl Row for TupleView<'_> {
-    #[inline]
-    fn value(&self, column: usize) -> Option<Value<'_>> {
-        match self.access.get(column)? {
-            Access::Outer(_, covered) => ((*covered)?.extract)(self.tuple).map(Value::from),
-            Access::Interface => interface(self.interface),
-            Access::Time => self.tuple.time_ns.map(Value::Int),
-            Access::Sequence => Some(Value::UInt(self.sequence)),
-            Access::WireLength => Some(Value::UInt(u64::from(self.tuple.wire_len))),
-            Access::LinkType => Some(Value::UInt(u64::from(self.tuple.link_type.0))),
-            // Not asked for: a tuple does not cover them.
-            Access::Data | Access::Inner(_) | Access::Constant | Access::Nothing => None,
-        }
-    }
 }
 
 /// A frame, decoded as far as its columns need.

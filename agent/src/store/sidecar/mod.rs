@@ -10,6 +10,7 @@
 //! metadata, its length, "PAR1"
 //! ```
 
+mod chunks;
 mod footer;
 mod read;
 mod schema;
@@ -20,6 +21,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+pub use chunks::Chunks;
 pub use read::{Bounds, Sidecar, Values};
 pub use schema::Column;
 pub use write::{Made, ROWS_PER_GROUP, build};

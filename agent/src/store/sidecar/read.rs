@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use parquet::{
     bloom_filter::Sbbf,
     column::reader::ColumnReaderImpl,
@@ -15,7 +15,6 @@ use parquet::{
     errors::{ParquetError, Result as ParquetResult},
     file::{
         metadata::{ParquetMetaData, RowGroupMetaData},
-        reader::{ChunkReader, Length},
         serialized_reader::SerializedPageReader,
         statistics::Statistics,
     },
@@ -23,6 +22,7 @@ use parquet::{
 
 use super::{
     Column, Error,
+    chunks::Chunks,
     footer::{Facts, footer},
     key,
     write::ranges,
@@ -65,7 +65,7 @@ impl<T: Copy> Values<T> {
 pub struct Sidecar {
     path: PathBuf,
     file: File,
-    metadata: ParquetMetaData,
+    metadata: Arc<ParquetMetaData>,
     /// Check sum of each place of [`ranges`], by row group and column.
     checks: Vec<Vec<Vec<u32>>>,
     /// First row of each row group.
@@ -119,7 +119,7 @@ impl Sidecar {
             packets,
             times_ns: times,
             link_type: facts.number(key::LINK_TYPE).map(LinkType),
-            metadata,
+            metadata: Arc::new(metadata),
         })
     }
 
@@ -266,7 +266,7 @@ impl Sidecar {
         }
         let rows = self.rows(group);
         let decode = || -> ParquetResult<Values<V>> {
-            let chunk = Arc::new(Chunk { start, bytes });
+            let chunk = Arc::new(Chunks::of(start, bytes));
             let chunk_metadata = metadata.column(column.index());
             let pages = SerializedPageReader::new(chunk, chunk_metadata, rows, None)?;
             let optional = descriptor.max_def_level() > 0;
@@ -285,6 +285,34 @@ impl Sidecar {
             Ok(spread(&values, &levels, convert))
         };
         decode().map_err(|e| self.damaged(&e))
+    }
+
+    /// What the footer says, for other readers of [`Self::chunks`].
+    pub fn metadata(&self) -> &Arc<ParquetMetaData> {
+        &self.metadata
+    }
+
+    /// Reads and proves the bytes of columns of a row group.
+    pub fn chunks(
+        &self,
+        group: usize,
+        columns: impl IntoIterator<Item = Column>,
+    ) -> Result<Chunks, Error> {
+        let mut chunks = Chunks::default();
+        for column in columns {
+            if let Some((start, bytes)) = self.part(group, column, 0)? {
+                chunks.push(start, bytes);
+            }
+        }
+        Ok(chunks)
+    }
+
+    /// The error of a table that is not what it says.
+    pub fn damaged(&self, reason: &dyn std::fmt::Display) -> Error {
+        Error::Damaged {
+            path: self.path.clone(),
+            reason: reason.to_string(),
+        }
     }
 
     fn group(&self, group: usize) -> Option<&RowGroupMetaData> {
@@ -322,13 +350,6 @@ impl Sidecar {
         }
         Ok(())
     }
-
-    fn damaged(&self, reason: &dyn std::fmt::Display) -> Error {
-        Error::Damaged {
-            path: self.path.clone(),
-            reason: reason.to_string(),
-        }
-    }
 }
 
 /// Puts the values that are there in their rows.
@@ -352,43 +373,5 @@ fn spread<T, V: Copy + Default>(
     Values {
         values: known.iter().map(value).collect(),
         known,
-    }
-}
-
-/// The bytes of a column chunk, under their place in the file.
-struct Chunk {
-    start: u64,
-    bytes: Bytes,
-}
-
-impl Chunk {
-    fn from(&self, start: u64) -> ParquetResult<Bytes> {
-        let at = start.checked_sub(self.start);
-        let at = at.and_then(|at| usize::try_from(at).ok());
-        at.filter(|at| *at <= self.bytes.len())
-            .map(|at| self.bytes.slice(at..))
-            .ok_or_else(|| ParquetError::EOF("a page outside its column".to_owned()))
-    }
-}
-
-impl Length for Chunk {
-    fn len(&self) -> u64 {
-        self.start + self.bytes.len() as u64
-    }
-}
-
-impl ChunkReader for Chunk {
-    type T = bytes::buf::Reader<Bytes>;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(self.from(start)?.reader())
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        let bytes = self.from(start)?;
-        match length <= bytes.len() {
-            true => Ok(bytes.slice(..length)),
-            false => Err(ParquetError::EOF("a page past its column".to_owned())),
-        }
     }
 }

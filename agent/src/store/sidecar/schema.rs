@@ -56,7 +56,7 @@ impl Column {
     ];
 
     /// Its place in the table.
-    pub(super) fn index(self) -> usize {
+    pub fn index(self) -> usize {
         self as usize
     }
 

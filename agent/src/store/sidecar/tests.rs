@@ -104,7 +104,7 @@ fn check_fields(packet: &Packet<'_>, tuple: &Tuple) {
     for (index, spec) in decode::fields().iter().enumerate() {
         if let Some(covered) = tuple::covered(u16::try_from(index).unwrap()) {
             let name = (spec.protocol, spec.name);
-            assert_eq!((covered.extract)(tuple), (spec.extract)(packet), "{name:?}");
+            assert_eq!(covered.extract(tuple), (spec.extract)(packet), "{name:?}");
         }
     }
 }
