@@ -10,6 +10,7 @@
 //! those that its row in ARCHITECTURE.md names.
 
 pub mod frame;
+pub mod frames;
 pub mod missed;
 #[cfg(any(feature = "capture", feature = "engine"))]
 mod priority;
@@ -62,8 +63,8 @@ mod tests {
         (
             "exec",
             &[
-                "capfile", "decode", "frame", "lang", "plan", "shape", "store", "text", "types",
-                "zone",
+                "capfile", "decode", "frame", "frames", "lang", "plan", "shape", "store", "text",
+                "types", "zone",
             ],
         ),
         ("serve", &["capture", "record", "spelling", "store"]),

@@ -84,13 +84,34 @@ impl Engine {
         })
     }
 
+    /// Partitions that plans aim at.
+    pub(super) fn partitions(&self) -> usize {
+        self.context.state().config().target_partitions()
+    }
+
+    /// The physical plan.
+    pub(super) async fn physical(
+        &self,
+        plan: &LogicalPlan,
+    ) -> Result<Arc<dyn ExecutionPlan>, Error> {
+        Ok(self.context.state().create_physical_plan(plan).await?)
+    }
+
     /// Starts a plan.
     pub(super) async fn stream(
         &self,
         plan: &LogicalPlan,
     ) -> Result<SendableRecordBatchStream, Error> {
-        let plan = self.context.state().create_physical_plan(plan).await?;
+        let plan = self.physical(plan).await?;
         self.plans.add(Arc::clone(&plan));
+        self.execute(plan)
+    }
+
+    /// Starts a physical plan, once.
+    pub(super) fn execute(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> Result<SendableRecordBatchStream, Error> {
         Ok(execute_stream(plan, self.context.task_ctx())?)
     }
 

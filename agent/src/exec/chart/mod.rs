@@ -23,7 +23,7 @@ use futures::TryStreamExt as _;
 use self::answer::{columns, schema, value_type};
 use self::axis::axis;
 use self::series::category_rows;
-use self::windows::{alike, merge_windows};
+use self::windows::{Windows, alike, merge_windows};
 use super::engine::Engine;
 use super::error::Error;
 use super::lower::{ChartInput, TimeRange};
@@ -44,17 +44,48 @@ pub(super) async fn run(
     range: TimeRange,
 ) -> Result<(Vec<OutputColumn>, Shape, SendableRecordBatchStream), Error> {
     let mut groups = Vec::new();
-    for members in alike(&input.categories) {
-        let mut windows = merge_windows(&input, &members)?;
-        windows.plan = kept::kept(engine, &windows.plan).await?;
+    for mut windows in merged(&input)? {
+        let stream = engine.stream(&windows.plan).await?;
+        windows.plan = kept::kept(engine, stream).await?;
         groups.push(windows);
     }
-    let axis = axis(engine, &input, &groups, range).await?;
-    let value_type = value_type(&input);
+    finish(engine, &input, groups, range).await
+}
+
+/// The first step: the entries merged per window and key, for each kind of category.
+pub(super) fn merged(input: &ChartInput) -> Result<Vec<Windows>, Error> {
+    alike(&input.categories)
+        .iter()
+        .map(|members| merge_windows(input, members))
+        .collect()
+}
+
+/// The other steps, of merged entries that came as streams, in the order of [`merged`].
+pub(super) async fn resume(
+    engine: &Engine,
+    input: &ChartInput,
+    streams: Vec<SendableRecordBatchStream>,
+    range: TimeRange,
+) -> Result<(Vec<OutputColumn>, Shape, SendableRecordBatchStream), Error> {
+    let mut groups = merged(input)?;
+    for (windows, stream) in groups.iter_mut().zip(streams) {
+        windows.plan = kept::kept(engine, stream).await?;
+    }
+    finish(engine, input, groups, range).await
+}
+
+async fn finish(
+    engine: &Engine,
+    input: &ChartInput,
+    groups: Vec<Windows>,
+    range: TimeRange,
+) -> Result<(Vec<OutputColumn>, Shape, SendableRecordBatchStream), Error> {
+    let axis = axis(engine, input, &groups, range).await?;
+    let value_type = value_type(input);
     let mut series: Vec<(usize, Vec<RecordBatch>)> = Vec::new();
     for windows in &groups {
         for (category, merge) in &windows.values {
-            let batch = category_rows(engine, &input, windows, *category, merge, &axis).await?;
+            let batch = category_rows(engine, input, windows, *category, merge, &axis).await?;
             series.push((*category, vec![batch]));
         }
     }
@@ -63,9 +94,9 @@ pub(super) async fn run(
         .into_iter()
         .flat_map(|(_, batches)| batches)
         .collect();
-    let stream = MemoryStream::try_new(batches, Arc::new(schema(&input, value_type)), None)?;
+    let stream = MemoryStream::try_new(batches, Arc::new(schema(input, value_type)), None)?;
     Ok((
-        columns(&input, value_type),
+        columns(input, value_type),
         Shape::Chart(axis),
         Box::pin(stream),
     ))
@@ -73,11 +104,10 @@ pub(super) async fn run(
 
 /// The plan of the merged entries, for explanation.
 pub(super) fn windows(input: &ChartInput) -> Result<LogicalPlan, Error> {
-    let members: Vec<_> = alike(&input.categories)
-        .into_iter()
-        .next()
-        .unwrap_or_default();
-    Ok(merge_windows(input, &members)?.plan)
+    let first = merged(input)?.into_iter().next();
+    first
+        .map(|windows| windows.plan)
+        .ok_or_else(|| Error::Internal("a chart without categories".to_owned()))
 }
 
 /// All rows of a plan in one batch.

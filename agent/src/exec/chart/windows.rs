@@ -8,8 +8,8 @@ use crate::exec::functions::window::WindowStart;
 use crate::exec::lower::{ChartCategory, ChartInput, Merge};
 
 /// A value of the merged entries: its category and its state columns.
-pub(super) struct Windows {
-    pub(super) plan: LogicalPlan,
+pub(in crate::exec) struct Windows {
+    pub(in crate::exec) plan: LogicalPlan,
     /// Places of the keys among the answer's.
     pub(super) keys: Vec<usize>,
     /// Categories by place, and how their state is merged.

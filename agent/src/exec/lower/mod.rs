@@ -10,6 +10,7 @@ mod state;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Column;
 use datafusion::datasource::provider_as_source;
@@ -28,6 +29,8 @@ pub(super) use self::state::Merge;
 
 /// Name of the scanned table in plans.
 const TABLE: &str = "capture";
+/// Name of the table of what the first operations gave, where a pipeline is lowered in two.
+const BETWEEN: &str = "windows";
 
 /// A lowered pipeline up to its answer, or up to what a chart is made of.
 pub(super) enum Lowered {
@@ -62,6 +65,37 @@ pub(super) fn lower(
         lowerer.op(op)?;
     }
     lowerer.render()
+}
+
+/// Lowers a pipeline in two: the plan of its first operations, and the rest over a table with the
+/// rows that it gives.
+pub(super) fn lower_apart(
+    pipeline: &Pipeline,
+    table: Arc<dyn TableProvider>,
+    names: impl Fn(&SourceColumn) -> String,
+    now_ns: i64,
+    first_ops: usize,
+    between: impl FnOnce(SchemaRef) -> Result<Arc<dyn TableProvider>, Error>,
+) -> Result<(LogicalPlan, Lowered), Error> {
+    let mut lowerer = Lowerer::new(pipeline, table, names, TimeRange::default(), now_ns)?;
+    let (first, rest) = pipeline.ops.split_at_checked(first_ops).unwrap_or_default();
+    for op in first {
+        lowerer.op(op)?;
+    }
+    let schema = Arc::new(lowerer.plan.schema().as_arrow().clone());
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| Expr::Column(Column::new_unqualified(field.name())).alias(field.name()));
+    let columns: Vec<_> = columns.collect();
+    let plan = LogicalPlanBuilder::scan(BETWEEN, provider_as_source(between(schema)?), None)?
+        .project(columns)?
+        .build()?;
+    let first = std::mem::replace(&mut lowerer.plan, plan);
+    for op in rest {
+        lowerer.op(op)?;
+    }
+    Ok((first, lowerer.render()?))
 }
 
 /// The state of the lowering after some operations.

@@ -31,6 +31,7 @@ pub use error::{ScanError, split_missed};
 pub use file::{ScanFile, matches_tag};
 pub use pause::Pause;
 pub use plan::CaptureScanExec;
+pub(in crate::exec) use plan::Held;
 pub use report::ScanReport;
 pub use table::{CaptureTable, ScanOptions};
 pub use view::{column_name, column_type};

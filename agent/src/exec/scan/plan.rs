@@ -16,12 +16,14 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 
+use super::file::ScanFile;
 use super::pause::Pause;
 use super::predicate::Predicate;
 use super::read::Reader;
 use super::report::ScanReport;
-use super::table::Piece;
+use super::table::{CaptureTable, Piece, ScanOptions};
 use super::view::Columns;
+use crate::frames::Frames;
 
 /// Batches that a partition may be ahead of whoever takes them.
 const BATCHES_AHEAD: usize = 2;
@@ -46,17 +48,41 @@ pub(super) struct Scan {
     pub(super) report: Arc<ScanReport>,
 }
 
-/// Reads capture files, a thread per partition.
+/// What one partition reads.
+#[derive(Clone, Debug)]
+pub(super) enum Share {
+    /// Parts of capture files.
+    Pieces(Vec<Piece>),
+    /// Frames in memory.
+    Held(Held),
+}
+
+/// Some of the frames that came in one go.
+#[derive(Clone, Debug)]
+pub(in crate::exec) struct Held {
+    pub(in crate::exec) frames: Arc<Frames>,
+    /// Their places, in order.
+    pub(in crate::exec) places: Vec<usize>,
+    /// The tag of them all.
+    pub(in crate::exec) tag: Arc<str>,
+}
+
+/// Reads capture files or frames in memory, a thread per partition.
 #[derive(Clone, Debug)]
 pub struct CaptureScanExec {
     scan: Arc<Scan>,
-    partitions: Arc<Vec<Vec<Piece>>>,
+    partitions: Arc<Vec<Share>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl CaptureScanExec {
     pub(super) fn new(scan: Scan, partitions: Vec<Vec<Piece>>) -> Self {
+        let shares = partitions.into_iter().map(Share::Pieces).collect();
+        Self::reading(Arc::new(scan), shares)
+    }
+
+    fn reading(scan: Arc<Scan>, partitions: Vec<Share>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&scan.schema)),
             Partitioning::UnknownPartitioning(partitions.len()),
@@ -66,11 +92,33 @@ impl CaptureScanExec {
         // The receiving end of a tokio channel takes part in cooperative scheduling.
         .with_scheduling_type(SchedulingType::Cooperative);
         Self {
-            scan: Arc::new(scan),
+            scan,
             partitions: Arc::new(partitions),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }
+    }
+
+    /// The same scan of frames in memory.
+    pub(in crate::exec) fn over_frames(&self, shares: Vec<Held>) -> Self {
+        let shares = shares.into_iter().map(Share::Held).collect();
+        Self::reading(Arc::clone(&self.scan), shares)
+    }
+
+    /// The same scan of other files, in another range of time.
+    pub(in crate::exec) fn over_files(
+        &self,
+        files: Vec<ScanFile>,
+        options: ScanOptions,
+    ) -> Result<Self> {
+        let scan = Scan {
+            time_range: options.time_range,
+            ..Scan::clone(&self.scan)
+        };
+        let split = options.split && scan.limit.is_none();
+        let table = CaptureTable::over(files, &scan, options);
+        let partitions = table.partitions(&scan, split)?;
+        Ok(Self::new(scan, partitions))
     }
 }
 
@@ -154,8 +202,12 @@ impl ExecutionPlan for CaptureScanExec {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let output = stream.tx();
         stream.spawn_blocking(move || {
-            let pieces = partitions.get(partition).map_or(&[][..], Vec::as_slice);
-            Reader::new(&scan, &output, &metrics).read(pieces)
+            let reader = Reader::new(&scan, &output, &metrics);
+            match partitions.get(partition) {
+                Some(Share::Pieces(pieces)) => reader.read(pieces),
+                Some(Share::Held(held)) => reader.read_held(held),
+                None => Ok(()),
+            }
         });
         Ok(stream.build())
     }
@@ -170,7 +222,10 @@ impl ExecutionPlan for CaptureScanExec {
 
     /// Not for divided files: see [`super::ScanOptions::split`].
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
-        let divided = |pieces: &Vec<Piece>| pieces.iter().any(|piece| piece.divided);
+        let divided = |share: &Share| match share {
+            Share::Pieces(pieces) => pieces.iter().any(|piece| piece.divided),
+            Share::Held(_) => false,
+        };
         if self.partitions.iter().any(divided) {
             return None;
         }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::batch::BatchBuilder;
 use super::error::ScanError;
-use super::plan::Scan;
+use super::plan::{Held, Scan};
 use super::report::ScanReport;
 use super::table::Piece;
 use super::view::{Depth, FrameView};
@@ -95,6 +95,26 @@ impl<'a> Reader<'a> {
             }
         }
         // The last batch: whether anybody takes it makes no difference any more.
+        self.send().map(|_| ())
+    }
+
+    /// All frames that are held in memory; their offsets are their sequence.
+    pub(super) fn read_held(mut self, held: &Held) -> Result<()> {
+        self.batch.set_tag(&held.tag);
+        for round in held.places.chunks(FRAMES_PER_ROUND as usize) {
+            let timer = self.metrics.elapsed_compute().timer();
+            for frame in round.iter().filter_map(|place| held.frames.get(*place)) {
+                if self.left == 0 {
+                    break;
+                }
+                self.frame(0, frame)?;
+                if self.batch.is_full() && self.send()?.is_break() {
+                    return Ok(());
+                }
+            }
+            timer.done();
+            self.counts.add_to(&self.scan.report);
+        }
         self.send().map(|_| ())
     }
 

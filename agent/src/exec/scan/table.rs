@@ -117,8 +117,22 @@ impl CaptureTable {
         }
     }
 
+    /// A table of the columns of a scan.
+    pub(super) fn over(files: Vec<ScanFile>, scan: &Scan, options: ScanOptions) -> Self {
+        Self {
+            files,
+            columns: Arc::clone(&scan.columns),
+            options,
+            report: Arc::clone(&scan.report),
+        }
+    }
+
     /// The pieces of each partition, of about the same size each, in the order of the input.
-    fn partitions(&self, scan: &Scan, split: bool) -> Result<Vec<Vec<Piece>>, ScanError> {
+    pub(super) fn partitions(
+        &self,
+        scan: &Scan,
+        split: bool,
+    ) -> Result<Vec<Vec<Piece>>, ScanError> {
         let target = self.options.partitions.max(1);
         let total: u64 = self.files.iter().map(|file| file.input.size_bytes()).sum();
         let share = total.div_ceil(target as u64).max(1);

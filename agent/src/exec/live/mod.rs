@@ -1,0 +1,400 @@
+//! A query over packets that come bit by bit: the same plan as over a file, in two.
+//!
+//! ```text
+//! bit of input -> below the cut -> open windows -> (closed) first operations -> rest, below its
+//! cut -> all so far -> rest, above its cut -> answer
+//! ```
+//!
+//! Windows are cut from the time of the packets. Where the first operations treat every window by
+//! itself (`over`, charts), they run when it closes, and only what they give is kept. Where they
+//! do not, the mergeable state of the first aggregation is kept. So memory holds what the answer
+//! needs, and the answer is that of the same query over the same packets in a file.
+
+mod cut;
+mod prefix;
+mod source;
+mod tape;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::physical_plan::streaming::PartitionStream;
+
+use self::cut::{CutPlan, over};
+use self::prefix::{Prefix, oldest_first, windowed_prefix};
+pub use self::source::Bit;
+use self::source::{Gap, files_leaf, frames_leaf, rows_leaf};
+use self::tape::Tape;
+use super::chart;
+use super::engine::{Engine, RunOptions};
+use super::error::Error;
+use super::functions::window::window_start;
+use super::lower::{ChartInput, Lowered, TimeRange, lower, lower_apart};
+use super::run::{Answer, Source, now_ns, table, time_range};
+use super::scan::{ScanReport, column_name};
+use crate::plan::pipeline::{Pipeline, Renderer};
+use crate::shape::Shape;
+use crate::types::OutputColumn;
+
+/// The share of the memory limit that the state of the query may take before it goes to files.
+const STATE_SHARE: usize = 4;
+
+/// A live query.
+pub struct Live {
+    engine: Engine,
+    report: Arc<ScanReport>,
+    range: TimeRange,
+    /// Operations that run window by window.
+    first: Option<CutPlan>,
+    rest: Rest,
+    window_ns: i64,
+    keeps: bool,
+    budget_bytes: usize,
+    /// By start of the window: the rows of each cut of `first`, else of `rest`.
+    open: BTreeMap<i64, Vec<Tape>>,
+    /// Rows of each cut of `rest`, of windows that have closed.
+    closed: Vec<Tape>,
+    /// Windows that start before have closed.
+    closed_until_ns: i64,
+    late: u64,
+}
+
+/// What runs over all windows.
+enum Rest {
+    Plan {
+        plan: CutPlan,
+        columns: Vec<OutputColumn>,
+        shape: Shape,
+    },
+    Chart {
+        input: ChartInput,
+        groups: Vec<CutPlan>,
+    },
+}
+
+/// A window that has closed.
+#[derive(Debug)]
+pub struct Closed {
+    /// Its first instant, in nanoseconds since the Unix epoch; `i64::MIN` for packets without a
+    /// time.
+    pub start_ns: i64,
+    /// The first instant behind it.
+    pub end_ns: i64,
+    rows: Vec<Tape>,
+}
+
+impl Live {
+    /// A live query. `window_ns` is the width of the windows in which answers are shown where the
+    /// query has none of its own.
+    ///
+    /// # Errors
+    /// As [`super::run()`]; and queries that read what no packet is (`tag=loss`).
+    pub async fn new(
+        pipeline: &Pipeline,
+        options: &RunOptions,
+        window_ns: i64,
+        report: Arc<ScanReport>,
+    ) -> Result<Self, Error> {
+        if pipeline.tags == [crate::plan::loss::TAG] {
+            return Err(Error::Query(
+                "tag=loss is a table of the store, and has no live packets".to_owned(),
+            ));
+        }
+        let shown_at_once = oldest_first(pipeline);
+        let pipeline = shown_at_once.as_ref().unwrap_or(pipeline);
+        // With one partition the engine does not aggregate in two halves.
+        let options = RunOptions {
+            partitions: options.partitions.max(2),
+            ..options.clone()
+        };
+        let engine = Engine::new(&options)?;
+        let now_ns = now_ns();
+        let range = time_range(pipeline, &options, now_ns);
+        let source = Source::default();
+        let table = table(pipeline, source, &options, range, Arc::clone(&report))?;
+        let prefix = windowed_prefix(pipeline);
+        let (first, lowered) = match prefix {
+            Some(prefix) => {
+                let between = |schema| {
+                    let gap: Arc<dyn PartitionStream> = Arc::new(Gap::new(Arc::clone(&schema)));
+                    let table = StreamingTable::try_new(schema, vec![gap])?;
+                    Ok(Arc::new(table) as _)
+                };
+                let (first, rest) =
+                    lower_apart(pipeline, table, column_name, now_ns, prefix.ops, between)?;
+                let first = engine.physical(&first).await?;
+                (Some(CutPlan::new(first)?), rest)
+            }
+            None => {
+                let whole = lower(pipeline, table, column_name, TimeRange::default(), now_ns)?;
+                (None, whole)
+            }
+        };
+        let rest = Rest::new(&engine, lowered).await?;
+        let window_ns = match (prefix, &pipeline.renderer) {
+            (
+                Some(Prefix { window_ns, .. }),
+                Renderer::Chart {
+                    window_ns: bin_ns, ..
+                },
+            ) => window_ns.max(*bin_ns),
+            (Some(prefix), _) => prefix.window_ns,
+            (None, Renderer::Chart { window_ns, .. }) => *window_ns,
+            (None, _) => window_ns.max(1),
+        };
+        let mut live = Self {
+            budget_bytes: engine.memory_limit_bytes / STATE_SHARE,
+            engine,
+            report,
+            range,
+            first,
+            rest,
+            window_ns,
+            keeps: shown_at_once.is_none(),
+            open: BTreeMap::new(),
+            closed: Vec::new(),
+            closed_until_ns: i64::MIN,
+            late: 0,
+        };
+        live.closed = live.tapes(live.rest.cuts());
+        Ok(live)
+    }
+
+    /// Width of the windows, in nanoseconds.
+    pub fn window_ns(&self) -> i64 {
+        self.window_ns
+    }
+
+    /// Whether there is an answer over all windows: not where every packet is shown by itself.
+    pub fn has_final_answer(&self) -> bool {
+        self.keeps
+    }
+
+    /// Packets that came after their window had closed, and that the answer does not have: where
+    /// windows are counted one by one.
+    pub fn late_packets(&self) -> u64 {
+        self.late
+    }
+
+    /// What the scans met so far.
+    pub fn report(&self) -> &Arc<ScanReport> {
+        &self.report
+    }
+
+    fn tapes<'a>(&self, cuts: impl Iterator<Item = &'a CutPlan>) -> Vec<Tape> {
+        cuts.flat_map(CutPlan::below)
+            .map(|below| Tape::new(&self.engine, below, self.budget_bytes))
+            .collect()
+    }
+
+    fn entrance(&self) -> Vec<&CutPlan> {
+        match &self.first {
+            Some(first) => vec![first],
+            None => self.rest.cuts().collect(),
+        }
+    }
+
+    /// Takes packets in.
+    pub async fn push(&mut self, bit: &Bit) -> Result<(), Error> {
+        for (start, part) in bit.by_window(self.window_ns) {
+            let is_late = start < self.closed_until_ns;
+            if is_late && self.first.is_some() {
+                self.late += part.len();
+                continue;
+            }
+            let mut tapes = match self.open.remove(&start) {
+                Some(tapes) => tapes,
+                None => self.tapes(self.entrance().into_iter()),
+            };
+            let cuts = self.entrance();
+            let below = cuts.iter().flat_map(|cut| cut.below());
+            for (below, tape) in below.zip(&mut tapes) {
+                let plan = match &part {
+                    source::Part::Frames(held) => over(below, frames_leaf(held))?,
+                    source::Part::Files(files, options) => over(below, files_leaf(files, options))?,
+                };
+                tape.add(&self.engine, plan).await?;
+            }
+            if is_late && start != i64::MIN {
+                self.keep(&tapes).await?;
+            } else {
+                self.open.insert(start, tapes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the windows that end at or before a time, together; `i64::MAX` closes all. `each`
+    /// is for callers that show every window: it gives one entry per window, else one in all.
+    pub async fn close_until(&mut self, time_ns: i64, each: bool) -> Result<Vec<Closed>, Error> {
+        let mut closed: Vec<Closed> = Vec::new();
+        while let Some(entry) = self.open.first_entry() {
+            let start_ns = *entry.key();
+            let end_ns = start_ns.saturating_add(self.window_ns);
+            if end_ns > time_ns {
+                break;
+            }
+            let rows = entry.remove();
+            match closed.last_mut() {
+                Some(last) if !each => {
+                    last.end_ns = end_ns;
+                    for (tape, more) in last.rows.iter_mut().zip(&rows) {
+                        tape.append(&self.engine, more).await?;
+                    }
+                }
+                _ => closed.push(Closed {
+                    start_ns,
+                    end_ns,
+                    rows,
+                }),
+            }
+        }
+        self.closed_until_ns = self.closed_until_ns.max(match time_ns {
+            i64::MAX => i64::MAX,
+            time_ns => window_start(time_ns, self.window_ns, 0),
+        });
+        for window in &mut closed {
+            if let Some(first) = &self.first {
+                let rows = self.through(first, &window.rows).await?;
+                window.rows = rows;
+            }
+            self.keep(&window.rows).await?;
+        }
+        Ok(closed)
+    }
+
+    async fn keep(&mut self, rows: &[Tape]) -> Result<(), Error> {
+        if self.keeps {
+            for (tape, rows) in self.closed.iter_mut().zip(rows) {
+                tape.append(&self.engine, rows).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of the rest's cuts that these rows of the first operations' cuts give.
+    async fn through(&self, first: &CutPlan, rows: &[Tape]) -> Result<Vec<Tape>, Error> {
+        let rows = rows.iter().map(Tape::partitions).collect();
+        let plan = first.above(rows)?;
+        let mut given = super::rows::Rows::new(&self.engine, plan.schema(), self.budget_bytes);
+        given.take(self.engine.execute(plan)?).await?;
+        let mut tapes = self.tapes(self.rest.cuts());
+        let below = self.rest.cuts().flat_map(CutPlan::below);
+        for (below, tape) in below.zip(&mut tapes) {
+            let plan = over(below, rows_leaf(&given))?;
+            tape.add(&self.engine, plan).await?;
+        }
+        Ok(tapes)
+    }
+
+    /// The answer of one window.
+    pub async fn window_answer(&self, window: &Closed) -> Result<Answer, Error> {
+        let rows = window.rows.iter().map(Tape::partitions).collect();
+        self.finish(rows).await
+    }
+
+    /// The answer of all packets so far, those of open windows too.
+    pub async fn answer(&self) -> Result<Answer, Error> {
+        let mut rows: Vec<Vec<_>> = self.closed.iter().map(Tape::partitions).collect();
+        let mut opened = Vec::new();
+        let mut open = self.open.values();
+        if let (Some(first), Some(all)) = (&self.first, open.next()) {
+            let mut together = self.tapes(std::iter::once(first));
+            for tapes in std::iter::once(all).chain(open) {
+                for (tape, more) in together.iter_mut().zip(tapes) {
+                    tape.append(&self.engine, more).await?;
+                }
+            }
+            opened.push(self.through(first, &together).await?);
+        }
+        let open = match &self.first {
+            Some(_) => opened.iter().collect::<Vec<_>>(),
+            None => self.open.values().collect(),
+        };
+        for tapes in open {
+            for (rows, tape) in rows.iter_mut().zip(tapes) {
+                rows.extend(tape.partitions());
+            }
+        }
+        self.finish(rows).await
+    }
+
+    async fn finish(&self, rows: Vec<Vec<Arc<dyn PartitionStream>>>) -> Result<Answer, Error> {
+        let (columns, shape, stream) = match &self.rest {
+            Rest::Plan {
+                plan,
+                columns,
+                shape,
+            } => {
+                let stream = self.engine.execute(plan.above(rows)?)?;
+                (columns.clone(), shape.clone(), stream)
+            }
+            Rest::Chart { input, groups } => {
+                let mut rows = rows.into_iter();
+                let mut streams = Vec::new();
+                for group in groups {
+                    let own = rows.by_ref().take(group.below().len()).collect();
+                    streams.push(self.engine.execute(group.above(own)?)?);
+                }
+                chart::resume(&self.engine, input, streams, self.range).await?
+            }
+        };
+        Ok(Answer {
+            columns,
+            shape,
+            span_ns: (
+                self.range.start.unwrap_or(i64::MIN),
+                self.range.end.unwrap_or_else(now_ns),
+            ),
+            stream,
+            report: Arc::clone(&self.report),
+            plans: self.engine.plans.clone(),
+        })
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live")
+            .field("window_ns", &self.window_ns)
+            .field("open", &self.open.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Rest {
+    async fn new(engine: &Engine, lowered: Lowered) -> Result<Self, Error> {
+        Ok(match lowered {
+            Lowered::Plan {
+                plan,
+                columns,
+                shape,
+            } => Self::Plan {
+                plan: CutPlan::new(engine.physical(&plan).await?)?,
+                columns,
+                shape,
+            },
+            Lowered::Chart(input) => {
+                let mut groups = Vec::new();
+                for windows in chart::merged(&input)? {
+                    let plan = engine.physical(&windows.plan).await?;
+                    groups.push(CutPlan::new(plan)?);
+                }
+                Self::Chart { input, groups }
+            }
+        })
+    }
+
+    fn cuts(&self) -> impl Iterator<Item = &CutPlan> {
+        let cuts = match self {
+            Self::Plan { plan, .. } => std::slice::from_ref(plan),
+            Self::Chart { groups, .. } => groups.as_slice(),
+        };
+        cuts.iter()
+    }
+}

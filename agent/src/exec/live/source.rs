@@ -1,0 +1,178 @@
+//! Bits of live input, their packets by window, and what stands for the leaves of plans.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::stream::EmptyRecordBatchStream;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
+
+use crate::exec::functions::window::window_start;
+use crate::exec::rows::Rows;
+use crate::exec::scan::{CaptureScanExec, Held, ScanFile, ScanOptions};
+use crate::frames::Frames;
+
+/// Packets below which one thread is enough.
+const FRAMES_PER_THREAD: usize = 4096;
+
+/// What came in one go.
+#[derive(Clone, Debug)]
+pub enum Bit {
+    /// Frames of one tag; their offsets give their order among all of the query.
+    Frames {
+        /// The frames.
+        frames: Arc<Frames>,
+        /// Their tag.
+        tag: Arc<str>,
+    },
+    /// Files of a store, in a range of time: the past of a query that goes on live.
+    Files {
+        /// The files.
+        files: Vec<ScanFile>,
+        /// First instant (inclusive) and last (exclusive), in nanoseconds since the Unix epoch.
+        time_range: (i64, i64),
+    },
+}
+
+/// The packets of one window.
+pub(super) enum Part {
+    Frames(Held),
+    Files(Vec<ScanFile>, ScanOptions),
+}
+
+impl Part {
+    /// Packets, where that is known before they are read.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Frames(held) => held.places.len() as u64,
+            Self::Files(..) => 0,
+        }
+    }
+}
+
+impl Bit {
+    /// The packets by start of their window, oldest first; those without a time at `i64::MIN`.
+    ///
+    /// Of files, all windows before the last are one part: nothing comes to them any more.
+    pub(super) fn by_window(&self, window_ns: i64) -> Vec<(i64, Part)> {
+        match self {
+            Self::Frames { frames, tag } => {
+                let mut windows: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+                for (place, time) in frames.times().enumerate() {
+                    let start = time.map_or(i64::MIN, |time| window_start(time, window_ns, 0));
+                    windows.entry(start).or_default().push(place);
+                }
+                let held = |places| {
+                    Part::Frames(Held {
+                        frames: Arc::clone(frames),
+                        places,
+                        tag: Arc::clone(tag),
+                    })
+                };
+                windows
+                    .into_iter()
+                    .map(|(start, places)| (start, held(places)))
+                    .collect()
+            }
+            Self::Files { files, time_range } => {
+                let (from, to) = *time_range;
+                let seam = window_start(to, window_ns, 0).max(from);
+                let part = |from, to| {
+                    let options = ScanOptions {
+                        time_range: Some((from, to)),
+                        ..ScanOptions::default()
+                    };
+                    Part::Files(files.clone(), options)
+                };
+                let mut parts = Vec::new();
+                if from < seam {
+                    parts.push((seam.saturating_sub(window_ns), part(from, seam)));
+                }
+                if seam < to {
+                    parts.push((seam, part(seam, to)));
+                }
+                parts
+            }
+        }
+    }
+}
+
+/// What reads frames in the place of a scan.
+pub(super) fn frames_leaf(
+    held: &Held,
+) -> impl Fn(&dyn ExecutionPlan) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = held.places.len().div_ceil(threads).max(FRAMES_PER_THREAD);
+    let shares: Vec<Held> = held
+        .places
+        .chunks(share)
+        .map(|places| Held {
+            frames: Arc::clone(&held.frames),
+            places: places.to_vec(),
+            tag: Arc::clone(&held.tag),
+        })
+        .collect();
+    move |plan| {
+        let scan = plan.downcast_ref::<CaptureScanExec>();
+        Ok(scan.map(|scan| Arc::new(scan.over_frames(shares.clone())) as _))
+    }
+}
+
+/// What reads files in the place of a scan.
+pub(super) fn files_leaf(
+    files: &[ScanFile],
+    options: &ScanOptions,
+) -> impl Fn(&dyn ExecutionPlan) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    move |plan| {
+        let Some(scan) = plan.downcast_ref::<CaptureScanExec>() else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(
+            scan.over_files(files.to_vec(), options.clone())?,
+        )))
+    }
+}
+
+/// What reads the rows of the first operations in the place of the table between.
+pub(super) fn rows_leaf(
+    rows: &Rows,
+) -> impl Fn(&dyn ExecutionPlan) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    move |plan| {
+        let Some(gap) = plan.downcast_ref::<StreamingTableExec>() else {
+            return Ok(None);
+        };
+        let projection = gap.projection().as_ref().map(|places| places.to_vec());
+        let read = StreamingTableExec::try_new(
+            Arc::clone(rows.schema()),
+            rows.partitions(),
+            projection.as_ref(),
+            [],
+            false,
+            None,
+        )?;
+        Ok(Some(Arc::new(read)))
+    }
+}
+
+/// Where rows will come from: none by itself.
+#[derive(Debug)]
+pub(super) struct Gap(SchemaRef);
+
+impl Gap {
+    pub(super) fn new(schema: SchemaRef) -> Self {
+        Self(schema)
+    }
+}
+
+impl PartitionStream for Gap {
+    fn schema(&self) -> &SchemaRef {
+        &self.0
+    }
+
+    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        Box::pin(EmptyRecordBatchStream::new(Arc::clone(&self.0)))
+    }
+}

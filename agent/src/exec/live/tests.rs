@@ -1,0 +1,214 @@
+//! The law of live queries: packets bit by bit give the answer of the same packets in a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::util::display::array_value_to_string;
+use futures::TryStreamExt as _;
+
+use super::{Bit, Live};
+use crate::capfile;
+use crate::exec::scan::{ScanFile, ScanReport};
+use crate::exec::{Answer, RunOptions, Source, run};
+use crate::frames::Frames;
+use crate::plan::pipeline::Pipeline;
+
+const SECOND: i64 = 1_000_000_000;
+
+const QUERIES: [&str; 12] = [
+    "packet ipv4.DstIP !~ 10.0.0.0/8 ipv4.SrcIP tcp.DstPort | count by SrcIP,DstIP,DstPort | count by SrcIP,DstIP,DstPort | chart count by SrcIP limit 20",
+    "packet ipv4.DstIP !~ 10.0.0.0/8 ipv4.SrcIP tcp.DstPort | require DstPort | count by SrcIP,DstIP,DstPort | count by SrcIP | sort by count desc | limit 20 | table -nt SrcIP count",
+    "packet ipv4.SrcIP tcp.DstPort | count by SrcIP,DstPort over 10s | count by SrcIP over 1m | table SrcIP count TIMESTAMP",
+    "packet ipv4.SrcIP tcp.DstPort frame.Len | stats count sum(Len) mean(Len) stddev(Len) min(Len) max(Len) unique_count(DstPort) by SrcIP DstPort over 5s | table",
+    "packet ipv4.SrcIP frame.Len | stats count mean(Len) variance(Len) unique_count(SrcIP) | table",
+    "packet ipv4.SrcIP ipv4.DstIP | unique SrcIP DstIP | sort by SrcIP DstIP | table SrcIP DstIP",
+    "packet udp.DstPort | unique DstPort over 30s | count by DstPort | sort by count desc DstPort asc | table -nt DstPort count",
+    "packet ipv4.SrcIP frame.Len | eval if (Len > 100) { big = 1; } | stats sum(big) count by SrcIP | sort by count desc SrcIP asc | limit 7 | table SrcIP count sum",
+    "packet ipv4.SrcIP tcp.DstPort frame.Len | stats sum(Len) as bytes count as n by SrcIP | chart bytes n by SrcIP limit 4",
+    "packet ipv4.SrcIP ipv4.DstIP | count by SrcIP DstIP | stackgraph SrcIP DstIP count",
+    "packet frame.Len | sort by Len desc | limit 12 | table Len",
+    "packet ipv4.SrcIP ipv4.DstIP | count by SrcIP DstIP | fdg SrcIP DstIP",
+];
+
+fn pipeline(query: &str) -> Pipeline {
+    let (tree, diagnostics) = crate::lang::parse(&format!("tag=pcap {query}"));
+    let tree = tree.unwrap_or_else(|| panic!("{query}: {diagnostics:?}"));
+    crate::plan::resolve(&tree).unwrap_or_else(|errors| panic!("{query}: {errors:?}"))
+}
+
+fn inputs(names: &[&str]) -> Vec<capfile::Input> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures");
+    let paths: Vec<_> = names
+        .iter()
+        .map(|name| folder.join(name).display().to_string())
+        .collect();
+    capfile::discover(&paths).unwrap()
+}
+
+/// All frames, by time.
+fn frames(inputs: &[capfile::Input]) -> Vec<Frames> {
+    let mut all = Vec::new();
+    for input in inputs {
+        let mut reader = input.open().unwrap();
+        while let Some(frame) = reader.next_frame() {
+            let mut one = Frames::default();
+            one.push(frame);
+            all.push(one);
+        }
+    }
+    all.sort_by_key(|one| one.times().next().unwrap());
+    all
+}
+
+/// The rows of an answer as text; in order only where the query sorts.
+async fn rows(answer: Answer, query: &str) -> Vec<String> {
+    let batches: Vec<_> = answer.stream.try_collect().await.unwrap();
+    let mut rows = vec![format!("{:?} {:?}", answer.columns, answer.shape)];
+    for batch in &batches {
+        for row in 0..batch.num_rows() {
+            let values = batch.columns().iter();
+            let values = values.map(|array| rounded(array_value_to_string(array, row).unwrap()));
+            rows.push(values.collect::<Vec<_>>().join("\t"));
+        }
+    }
+    if !query.contains("sort") {
+        rows.sort();
+    }
+    rows
+}
+
+/// Sums of fractions depend in their last digits on the order in which they are made.
+fn rounded(value: String) -> String {
+    match value.parse::<f64>() {
+        Ok(number) if value.contains('.') => format!("{number:.9e}"),
+        _ => value,
+    }
+}
+
+/// Fails with the first row that differs.
+fn same(got: &[String], expected: &[String], what: &str) {
+    let differs = |(got, expected): &(&String, &String)| got != expected;
+    let first = got.iter().zip(expected).find(differs);
+    assert_eq!(first, None, "{what}");
+    assert_eq!(got.len(), expected.len(), "{what}");
+}
+
+async fn of_file(query: &str, inputs: &[capfile::Input], options: &RunOptions) -> Vec<String> {
+    let source = Source::from(ScanFile::tagged(inputs.to_vec(), "pcap"));
+    let report = Arc::new(ScanReport::default());
+    let answer = run(&pipeline(query), source, options, report)
+        .await
+        .unwrap();
+    rows(answer, query).await
+}
+
+/// The final answer, and how many windows closed before it.
+async fn live(
+    query: &str,
+    frames: &[Frames],
+    per_bit: usize,
+    each: bool,
+    options: &RunOptions,
+) -> (Vec<String>, usize) {
+    let report = Arc::new(ScanReport::default());
+    let pipeline = pipeline(query);
+    let mut live = Live::new(&pipeline, options, SECOND, Arc::clone(&report))
+        .await
+        .unwrap();
+    let mut windows = 0;
+    for several in frames.chunks(per_bit) {
+        let mut bit = Frames::default();
+        several
+            .iter()
+            .filter_map(|one| one.get(0))
+            .for_each(|frame| bit.push(frame));
+        let newest = bit.times().flatten().max().unwrap();
+        let bit = Bit::Frames {
+            frames: Arc::new(bit),
+            tag: "pcap".into(),
+        };
+        live.push(&bit).await.unwrap();
+        windows += live.close_until(newest, each).await.unwrap().len();
+    }
+    assert_eq!(live.late_packets(), 0);
+    assert_eq!(report.packets_read() > 0, !frames.is_empty());
+    (rows(live.answer().await.unwrap(), query).await, windows)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bit_by_bit_gives_the_answer_of_the_file() {
+    let options = RunOptions::default();
+    let inputs = inputs(&["bittorrent"]);
+    let frames = frames(&inputs);
+    assert!(frames.len() > 1000);
+    for query in QUERIES {
+        let expected = of_file(query, &inputs, &options).await;
+        assert!(expected.len() > 1, "{query}: {expected:?}");
+        for (per_bit, each) in [(frames.len(), false), (777, true), (97, false)] {
+            let (got, windows) = live(query, &frames, per_bit, each, &options).await;
+            same(&got, &expected, &format!("{query} by {per_bit}"));
+            assert!(windows > 0, "{query} by {per_bit}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn state_that_passes_its_share_goes_to_files_and_changes_nothing() {
+    let inputs = inputs(&["bittorrent"]);
+    let frames = frames(&inputs);
+    let small = RunOptions {
+        memory_limit_bytes: 4 << 20,
+        ..RunOptions::default()
+    };
+    for query in [QUERIES[1], QUERIES[10]] {
+        let expected = of_file(query, &inputs, &RunOptions::default()).await;
+        let (got, _) = live(query, &frames, 500, true, &small).await;
+        same(&got, &expected, query);
+    }
+}
+
+#[tokio::test]
+async fn a_window_answers_by_itself() {
+    let query = "packet ipv4.SrcIP | count | chart count";
+    let inputs = inputs(&["bittorrent/gnutella.pcap"]);
+    let frames = frames(&inputs);
+    let mut live = Live::new(
+        &pipeline(query),
+        &RunOptions::default(),
+        SECOND,
+        Arc::new(ScanReport::default()),
+    )
+    .await
+    .unwrap();
+    let mut seen = 0;
+    for one in &frames {
+        let bit = Bit::Frames {
+            frames: Arc::new(one.clone()),
+            tag: "pcap".into(),
+        };
+        live.push(&bit).await.unwrap();
+    }
+    let mut starts = Vec::new();
+    for window in live.close_until(i64::MAX, true).await.unwrap() {
+        starts.push(window.start_ns);
+        assert_eq!(window.end_ns - window.start_ns, SECOND);
+        let inside = |frame: &&Frames| {
+            let time = frame.times().next().unwrap().unwrap();
+            (window.start_ns..window.end_ns).contains(&time)
+        };
+        let expected = frames.iter().filter(inside).count();
+        let rows = rows(live.window_answer(&window).await.unwrap(), query).await;
+        let value: usize = rows[0].rsplit('\t').next().unwrap().parse().unwrap_or(0);
+        assert_eq!(value, expected, "{rows:?}");
+        seen += expected;
+    }
+    assert_eq!(seen, frames.len());
+    assert!(starts.is_sorted() && starts.len() > 10, "{starts:?}");
+    // What comes for a window that has closed is counted, and not in the answer.
+    let bit = Bit::Frames {
+        frames: Arc::new(frames[0].clone()),
+        tag: "pcap".into(),
+    };
+    live.push(&bit).await.unwrap();
+    assert_eq!(live.late_packets(), 1);
+}
