@@ -41,6 +41,8 @@ pub mod cli;
 #[cfg(feature = "engine")]
 pub mod exec;
 #[cfg(feature = "engine")]
+pub mod live;
+#[cfg(feature = "engine")]
 pub mod render;
 
 #[cfg(test)]
@@ -67,6 +69,7 @@ mod tests {
                 "types", "zone",
             ],
         ),
+        ("live", &["capfile", "exec", "frame", "frames", "store"]),
         ("serve", &["capture", "record", "spelling", "store"]),
         (
             "render",

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Error, Facts, FrameReader, RecordReader,
-    reader::Format,
+    reader::{self, Format},
     source::{Store, StoreReader},
     split,
 };
@@ -173,6 +173,28 @@ impl Input {
                 format: format.clone(),
             })
             .collect())
+    }
+
+    /// The records of a pcap file that is not compressed, from one that starts at the first of the
+    /// two offsets (or from the first of all) up to the second; what is compressed as a whole.
+    pub fn records(&self, range: Range<u64>) -> Result<Part, Error> {
+        let at_start = range.start == 0;
+        if at_start && range.end == u64::MAX || self.is_compressed()? {
+            return Ok(self.whole());
+        }
+        let format = Arc::new(self.open()?.into_format());
+        Ok(Part {
+            input: self.clone(),
+            range,
+            format: Some(format),
+        })
+    }
+
+    fn is_compressed(&self) -> Result<bool, Error> {
+        let found = reader::compression(&self.store);
+        Ok(found
+            .map_err(|source| Error::io("read", &self.name, source))?
+            .is_some())
     }
 
     pub(super) fn store(&self) -> &Arc<Store> {

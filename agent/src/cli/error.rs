@@ -76,6 +76,10 @@ pub(super) enum Error {
         hint: Option<String>,
     },
     #[cfg(feature = "engine")]
+    /// A live query over a store that nobody writes to.
+    #[error("error: no agent writes to {0}")]
+    NoWriter(String),
+    #[cfg(feature = "engine")]
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -112,6 +116,11 @@ impl Error {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::Input(error) => error.hint().map(str::to_owned),
+            #[cfg(feature = "engine")]
+            Self::NoWriter(_) => Some(
+                "start one (flowsift capture -i IFACE --store DIR), or ask what is stored without --live"
+                    .to_owned(),
+            ),
             #[cfg(feature = "engine")]
             Self::Render(error) => error.hint(),
             #[cfg(feature = "capture")]

@@ -81,6 +81,12 @@ fn named(args: &QueryArgs, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> 
 
 /// The files of a store at this moment.
 fn stored(store: &Path, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> {
+    let tags = stored_tags(store, pipeline)?;
+    scan_files(&snapshot(store, &tags)?)
+}
+
+/// The tags of a store that the query asks for.
+pub(super) fn stored_tags(store: &Path, pipeline: &Pipeline) -> Result<Vec<String>, Error> {
     let (sources, _) = layout::sources(store)?;
     let mut present: Vec<String> = sources.into_iter().map(|source| source.tag).collect();
     present.sort();
@@ -98,14 +104,24 @@ fn stored(store: &Path, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> {
             },
         );
     }
+    Ok(tags)
+}
+
+/// What is in a store of these tags.
+pub(super) fn snapshot(store: &Path, tags: &[String]) -> Result<Snapshot, Error> {
     let filter = Filter {
-        tags: Some(&tags),
+        tags: Some(tags),
         ..Filter::default()
     };
     let snapshot = Snapshot::take(store, &filter)?;
     for skipped in &snapshot.skipped {
         eprintln!("warning: {}: {}", skipped.path.display(), skipped.reason);
     }
+    Ok(snapshot)
+}
+
+/// The files of a snapshot.
+pub(super) fn scan_files(snapshot: &Snapshot) -> Result<Vec<ScanFile>, Error> {
     snapshot.files.iter().map(scan_file).collect()
 }
 

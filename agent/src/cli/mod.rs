@@ -13,7 +13,11 @@ mod error;
 #[cfg(feature = "engine")]
 mod input;
 #[cfg(feature = "engine")]
+mod live;
+#[cfg(feature = "engine")]
 mod missed;
+#[cfg(feature = "engine")]
+mod output;
 #[cfg(feature = "engine")]
 mod parse;
 #[cfg(feature = "engine")]
@@ -60,6 +64,11 @@ fn run(command: &Command) -> Result<u8, Error> {
         Command::Query(args) => {
             drop(out);
             return query::run(args);
+        }
+        #[cfg(feature = "engine")]
+        Command::Replay(args) => {
+            drop(out);
+            return live::replay(args);
         }
         #[cfg(feature = "engine")]
         Command::Parse(args) => return parse::run(args, &mut out),

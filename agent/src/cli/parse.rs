@@ -10,11 +10,7 @@ use crate::plan;
 
 /// Prints the pipeline; fails as `flowsift query` would.
 pub(super) fn run(args: &ParseArgs, out: &mut dyn Write) -> Result<u8, Error> {
-    let text = query_text::read(
-        args.query.as_deref(),
-        args.query_file.as_deref(),
-        &args.macros,
-    )?;
+    let text = query_text::read(&args.text)?;
     let (tree, mut diagnostics) = lang::parse(&text);
     let valid = tree.is_some() && !query_text::has_errors(&diagnostics);
     if valid && let Some(tree) = &tree {

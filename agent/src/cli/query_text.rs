@@ -2,19 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
+use super::args::TextArgs;
 use super::error::Error;
 use crate::lang::{self, ast, diagnostic::Diagnostic, diagnostic::Severity};
 
 /// The expanded text of the query on the command line or in a file.
-pub(super) fn read(
-    query: Option<&str>,
-    file: Option<&Path>,
-    macros: &[String],
-) -> Result<String, Error> {
-    let text = match (query, file) {
-        (Some(query), _) => query.to_owned(),
+pub(super) fn read(args: &TextArgs) -> Result<String, Error> {
+    let text = match (&args.query, &args.query_file) {
+        (Some(query), _) => query.clone(),
         (None, Some(path)) => fs::read_to_string(path).map_err(|source| Error::File {
             action: "read the query file",
             path: path.to_owned(),
@@ -23,7 +19,7 @@ pub(super) fn read(
         (None, None) => String::new(),
     };
     let mut definitions = BTreeMap::new();
-    for definition in macros {
+    for definition in &args.macros {
         let (name, value) = definition.split_once('=').ok_or_else(|| Error::Usage {
             message: format!("--macro '{definition}' has no ="),
             hint: "write --macro 'NAME=TEXT'".to_owned(),

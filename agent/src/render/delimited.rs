@@ -32,13 +32,16 @@ impl<W: Write> Delimited<W> {
         mut out: W,
         columns: Vec<OutputColumn>,
         dialect: Dialect,
+        header: bool,
     ) -> Result<Self, Error> {
         let mut line = String::new();
-        for (index, column) in columns.iter().enumerate() {
-            dialect.field(index, &column.name, &mut line);
+        if header {
+            for (index, column) in columns.iter().enumerate() {
+                dialect.field(index, &column.name, &mut line);
+            }
+            line.push_str(dialect.line_end());
+            out.write_all(line.as_bytes())?;
         }
-        line.push_str(dialect.line_end());
-        out.write_all(line.as_bytes())?;
         Ok(Self {
             out,
             columns,

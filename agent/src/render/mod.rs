@@ -61,6 +61,8 @@ pub struct RenderOptions {
     pub colour: bool,
     /// Bytes shown of an entry by `text` and `raw`.
     pub limit_bytes: Option<u64>,
+    /// Whether rows as text begin with the names of their columns.
+    pub header: bool,
 }
 
 impl Default for RenderOptions {
@@ -70,6 +72,7 @@ impl Default for RenderOptions {
             height: 24,
             colour: false,
             limit_bytes: None,
+            header: true,
         }
     }
 }
@@ -210,8 +213,13 @@ fn rows<'a, W: Write + 'a>(
     out: W,
 ) -> Result<Box<dyn Sink + 'a>, Error> {
     Ok(match format {
-        Format::Csv => Box::new(Delimited::new(out, columns, Dialect::Commas)?),
-        Format::Tsv => Box::new(Delimited::new(out, columns, Dialect::Tabs)?),
+        Format::Csv => Box::new(Delimited::new(
+            out,
+            columns,
+            Dialect::Commas,
+            options.header,
+        )?),
+        Format::Tsv => Box::new(Delimited::new(out, columns, Dialect::Tabs, options.header)?),
         Format::Json => Box::new(Json::new(out, columns, Frame::Document)),
         Format::Ndjson => Box::new(Json::new(out, columns, Frame::Lines)),
         Format::Parquet => Box::new(ParquetFile::new(out, columns)?),

@@ -63,12 +63,14 @@ impl<W: Write> Table<W> {
             .iter()
             .map(|column| escape::terminal(&column.name))
             .collect();
-        let (bold, plain) = self.options.style("1");
-        let line = self.line(&header, &widths);
-        writeln!(self.out, "{bold}{line}{plain}")?;
-        let rule: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
-        let (dim, plain) = self.options.style("2");
-        writeln!(self.out, "{dim}{}{plain}", rule.join(GAP))?;
+        if self.options.header {
+            let (bold, plain) = self.options.style("1");
+            let line = self.line(&header, &widths);
+            writeln!(self.out, "{bold}{line}{plain}")?;
+            let rule: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
+            let (dim, plain) = self.options.style("2");
+            writeln!(self.out, "{dim}{}{plain}", rule.join(GAP))?;
+        }
         for row in std::mem::take(&mut self.pending) {
             let line = self.line(&row, &widths);
             writeln!(self.out, "{line}")?;

@@ -37,6 +37,7 @@ pub mod retention;
 pub mod sidecar;
 pub mod spans;
 mod state;
+pub mod tail;
 pub mod well;
 pub mod writer;
 
@@ -52,5 +53,6 @@ pub use error::Error;
 pub use layout::Source;
 pub use records::FileHeader;
 pub use sidecar::Sidecar;
+pub use tail::Tail;
 pub use well::{Retention, Wells, parse_age, parse_size};
 pub use writer::{Outcome, SourceWriter, WriterOptions};

@@ -36,8 +36,11 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     #[cfg(feature = "engine")]
-    /// Run a query over capture files
+    /// Run a query over capture files, a store, or what arrives now
     Query(Box<QueryArgs>),
+    #[cfg(feature = "engine")]
+    /// Play stored packets again, and run a query over them as if they arrived now
+    Replay(Box<ReplayArgs>),
     #[cfg(feature = "engine")]
     /// Show the resolved pipeline of a query, its columns and warnings, without running it
     Parse(ParseArgs),

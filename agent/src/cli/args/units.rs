@@ -1,13 +1,13 @@
 //! Sizes and durations on the command line: `64MiB`, `100MB`; `90s`, `10m`.
 
-#[cfg(feature = "capture")]
+#[cfg(any(feature = "engine", feature = "capture"))]
 use std::time::Duration;
 
-#[cfg(feature = "capture")]
+#[cfg(any(feature = "engine", feature = "capture"))]
 use crate::lang::time::parse_duration_ns;
 
 /// A length of time above zero.
-#[cfg(feature = "capture")]
+#[cfg(any(feature = "engine", feature = "capture"))]
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let ns = parse_duration_ns(text).map_err(|error| error.to_string())?;
     match u64::try_from(ns) {

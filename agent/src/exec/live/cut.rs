@@ -78,10 +78,12 @@ pub(super) fn read(
     rows: Vec<Arc<dyn PartitionStream>>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let read = StreamingTableExec::try_new(like.schema(), rows, None, [], false, None)?;
-    Ok(match like.properties().output_partitioning().partition_count() {
-        1 => Arc::new(CoalescePartitionsExec::new(Arc::new(read))),
-        _ => Arc::new(read),
-    })
+    Ok(
+        match like.properties().output_partitioning().partition_count() {
+            1 => Arc::new(CoalescePartitionsExec::new(Arc::new(read))),
+            _ => Arc::new(read),
+        },
+    )
 }
 
 type Replace<'a> = dyn FnMut(&Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> + 'a;

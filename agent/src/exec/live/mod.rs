@@ -347,10 +347,8 @@ impl Live {
         Ok(Answer {
             columns,
             shape,
-            span_ns: (
-                self.range.start.unwrap_or(i64::MIN),
-                self.range.end.unwrap_or_else(now_ns),
-            ),
+            span_ns: (self.range.start, self.range.end),
+            asked_ns: now_ns(),
             stream,
             report: Arc::clone(&self.report),
             plans: self.engine.plans.clone(),

@@ -32,8 +32,10 @@ pub enum Bit {
     Files {
         /// The files.
         files: Vec<ScanFile>,
-        /// First instant (inclusive) and last (exclusive), in nanoseconds since the Unix epoch.
-        time_range: (i64, i64),
+        /// First instant, in nanoseconds since the Unix epoch.
+        from_ns: i64,
+        /// Windows that end before are complete; packets may still come to the others.
+        seam_ns: i64,
     },
 }
 
@@ -77,9 +79,13 @@ impl Bit {
                     .map(|(start, places)| (start, held(places)))
                     .collect()
             }
-            Self::Files { files, time_range } => {
-                let (from, to) = *time_range;
-                let seam = window_start(to, window_ns, 0).max(from);
+            Self::Files {
+                files,
+                from_ns,
+                seam_ns,
+            } => {
+                let (from, to) = (*from_ns, i64::MAX);
+                let seam = window_start(*seam_ns, window_ns, 0).max(from);
                 let part = |from, to| {
                     let options = ScanOptions {
                         time_range: Some((from, to)),
@@ -91,9 +97,7 @@ impl Bit {
                 if from < seam {
                     parts.push((seam.saturating_sub(window_ns), part(from, seam)));
                 }
-                if seam < to {
-                    parts.push((seam, part(seam, to)));
-                }
+                parts.push((seam, part(seam, to)));
                 parts
             }
         }

@@ -32,6 +32,7 @@ pub use file::{ScanFile, matches_tag};
 pub use pause::Pause;
 pub use plan::CaptureScanExec;
 pub(in crate::exec) use plan::Held;
+pub use read::OFFSET_BITS;
 pub use report::ScanReport;
 pub use table::{CaptureTable, ScanOptions};
 pub use view::{column_name, column_type};

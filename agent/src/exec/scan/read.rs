@@ -24,7 +24,7 @@ pub(super) const FRAMES_PER_ROUND: u32 = 8192;
 
 /// Bits of a sequence number that hold the record's offset in its file; the file's number is
 /// above them. 16 TiB of one file and a million files stay apart and in order.
-pub(super) const OFFSET_BITS: u32 = 44;
+pub const OFFSET_BITS: u32 = 44;
 
 /// Reads the pieces of one partition.
 pub(super) struct Reader<'a> {

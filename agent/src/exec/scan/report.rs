@@ -110,7 +110,8 @@ impl ScanReport {
         merge_warnings(lock(&self.warnings).iter().cloned())
     }
 
-    pub(super) fn add_warnings(&self, warnings: &[Warning]) {
+    /// Adds damage that was met on the way to the scan.
+    pub fn add_warnings(&self, warnings: &[Warning]) {
         lock(&self.warnings).extend_from_slice(warnings);
     }
 

@@ -1,0 +1,184 @@
+//! The loop of a live query: packets in, windows closed, answers shown, until there is an end.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::super::args::AnswerArgs;
+use super::super::error::Error;
+use super::super::{missed, query};
+use super::view::View;
+use crate::capfile::Warning;
+use crate::exec::live::{Bit, Live};
+use crate::exec::scan::ScanReport;
+use crate::exec::{Answer, RunOptions};
+use crate::live::{self, Feed, Step};
+use crate::plan::pipeline::Pipeline;
+
+/// Steps that the feed may be ahead of the query: then it waits, and what it follows does not.
+const STEPS_AHEAD: usize = 2;
+
+/// How long a feed may wait before it is asked again.
+const FEED_WAIT: Duration = Duration::from_millis(100);
+
+/// A live query to run.
+pub(super) struct Job<'a> {
+    pub(super) pipeline: Pipeline,
+    pub(super) options: RunOptions,
+    pub(super) answer: &'a AnswerArgs,
+    /// Width of the windows where the query has none; `None`: only the last answer is shown.
+    pub(super) every: Option<Duration>,
+    pub(super) feed: Box<dyn Feed>,
+    /// What is there already.
+    pub(super) past: Option<Bit>,
+    pub(super) duration: Option<Duration>,
+    /// The store whose loss belongs to the answer.
+    pub(super) store: Option<&'a Path>,
+}
+
+/// Runs it to its end; the exit code.
+pub(super) fn drive(job: Job<'_>) -> Result<u8, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(job.options.partitions)
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    let result = runtime.block_on(run(job));
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(job: Job<'_>) -> Result<u8, Error> {
+    let report = Arc::new(ScanReport::default());
+    let window = job.every.unwrap_or(super::DEFAULT_EVERY);
+    let window_ns = i64::try_from(window.as_nanos()).unwrap_or(i64::MAX);
+    let mut live = Live::new(&job.pipeline, &job.options, window_ns, Arc::clone(&report)).await?;
+    let mut view = View::new(job.answer, &job.pipeline, job.every.is_some(), &live);
+    let mut source = Source::start(job.feed, job.duration)?;
+    if let Some(past) = &job.past {
+        live.push(past).await?;
+    }
+    let failed = follow(&mut live, &mut view, &mut source).await;
+    let warnings = source.end();
+    if let Err(error) = failed {
+        view.leave();
+        return Err(error);
+    }
+    let last = live.close_until(i64::MAX, view.shows_windows()).await?;
+    view.windows(&live, &last).await?;
+    report.add_warnings(&warnings);
+    let missed = |answer: &Answer| missed::of(job.store, &job.pipeline, answer);
+    let missed = view.last(&live, missed).await?;
+    query::notes(&report);
+    if live.late_packets() > 0 {
+        eprintln!(
+            "warning: {} packets came after their window had closed and are not in the answer",
+            live.late_packets()
+        );
+    }
+    missed::print(&missed);
+    let damaged = !missed.damaged.is_empty() || live.late_packets() > 0;
+    Ok(if damaged && job.answer.strict { 3 } else { 0 })
+}
+
+/// Until the feed is over, the time is up, or the user has enough.
+async fn follow(live: &mut Live, view: &mut View<'_>, source: &mut Source) -> Result<(), Error> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
+    let mut resized = signal(SignalKind::window_change()).map_err(Error::Runtime)?;
+    let mut stops = 0;
+    loop {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => stops += 1,
+            _ = terminate.recv() => stops += 1,
+            _ = resized.recv() => view.refresh(live, true).await?,
+            step = source.steps.recv() => match step {
+                None => return Ok(()),
+                Some(step) => {
+                    let step = step?;
+                    let over = step.over;
+                    take(live, view, step).await?;
+                    if over {
+                        return Ok(());
+                    }
+                }
+            },
+        }
+        match stops {
+            0 => {}
+            1 => source.stop.store(true, Relaxed),
+            // The user does not want to wait for the last packets.
+            _ => return Err(Error::Interrupted),
+        }
+    }
+}
+
+async fn take(live: &mut Live, view: &mut View<'_>, step: Step) -> Result<(), Error> {
+    for note in &step.notes {
+        view.note(note);
+    }
+    for bit in &step.bits {
+        live.push(bit).await?;
+    }
+    if let Some(until_ns) = step.complete_until_ns {
+        let closed = live.close_until(until_ns, view.shows_windows()).await?;
+        view.windows(live, &closed).await?;
+    }
+    view.refresh(live, false).await
+}
+
+/// The thread of the feed.
+struct Source {
+    steps: mpsc::Receiver<Result<Step, live::Error>>,
+    /// Set to end it in order.
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Vec<Warning>>>,
+}
+
+impl Source {
+    /// Starts it; it ends in order after so much time.
+    fn start(mut feed: Box<dyn Feed>, duration: Option<Duration>) -> Result<Self, Error> {
+        let until = duration.and_then(|duration| Instant::now().checked_add(duration));
+        let (output, steps) = mpsc::channel(STEPS_AHEAD);
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("feed".to_owned())
+            .spawn(move || {
+                loop {
+                    let is_over = until.is_some_and(|until| Instant::now() >= until);
+                    if is_over || told.load(Relaxed) {
+                        feed.stop();
+                    }
+                    let step = feed.next(FEED_WAIT);
+                    let over = step.as_ref().map_or(true, |step| step.over);
+                    if output.blocking_send(step).is_err() || over {
+                        return feed.warnings();
+                    }
+                }
+            })
+            .map_err(Error::Runtime)?;
+        Ok(Self {
+            steps,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Damage that it met. It must not wait for anybody any more.
+    fn end(&mut self) -> Vec<Warning> {
+        self.stop.store(true, Relaxed);
+        self.steps.close();
+        while self.steps.try_recv().is_ok() {}
+        let thread = self.thread.take();
+        thread
+            .and_then(|thread| thread.join().ok())
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,172 @@
+//! What a running agent stores, as it stores it; and the past of a query that goes on live.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::{Error, Feed, Step};
+use crate::capfile::Warning;
+use crate::exec::live::Bit;
+use crate::exec::scan::{OFFSET_BITS, ScanFile};
+use crate::frames::Frames;
+use crate::store::Tail;
+use crate::store::tail::Committed;
+
+/// How often the store is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long a packet may be on its way from the interface to the file that is read here: blocks
+/// that do not fill are written after 0.2 s.
+const SETTLE: Duration = Duration::from_millis(800);
+
+/// How long before now a window of the past may still be met by packets that are on their way.
+const SEAM: Duration = Duration::from_secs(5);
+
+/// Bytes of packets of a bit.
+const BIT_BYTES: usize = 8 << 20;
+
+/// A store that is being written to.
+#[derive(Debug)]
+pub struct Following {
+    tail: Tail,
+    store: String,
+    /// What was committed and is not read yet.
+    pending: Vec<Committed>,
+    /// Files so far: orders the packets of different ones.
+    files: Vec<(String, u64)>,
+    warnings: Vec<Warning>,
+    looked: Option<Instant>,
+    had_writers: bool,
+    /// Up to when the last look has found everything.
+    settled_ns: Option<i64>,
+    /// Set once it is told to end: what is on its way then still arrives.
+    stop_at: Option<Instant>,
+}
+
+impl Following {
+    /// Follows a store.
+    pub fn new(store: &Path, tail: Tail) -> Self {
+        Self {
+            tail,
+            store: store.display().to_string(),
+            pending: Vec::new(),
+            files: Vec::new(),
+            warnings: Vec::new(),
+            looked: None,
+            had_writers: false,
+            settled_ns: None,
+            stop_at: None,
+        }
+    }
+
+    /// The number of a file among those read.
+    fn number(&mut self, committed: &Committed) -> u64 {
+        let folder = format!("{}/{}", committed.source.well, committed.source.interface);
+        let key = (folder, committed.sequence);
+        let place = match self.files.iter().position(|known| *known == key) {
+            Some(place) => place,
+            None => {
+                self.files.push(key);
+                self.files.len() - 1
+            }
+        };
+        place as u64
+    }
+
+    fn read(&mut self, committed: &Committed, step: &mut Step) -> Result<(), Error> {
+        let number = self.number(committed);
+        let tag: Arc<str> = committed.source.tag.as_str().into();
+        let part = match committed.input.records(committed.range.clone()) {
+            Err(error) if error.is_missing() => {
+                step.notes.push(format!(
+                    "{}: removed by retention before it was read",
+                    committed.input.name()
+                ));
+                return Ok(());
+            }
+            part => part?,
+        };
+        let mut reader = part.open()?;
+        let mut frames = Frames::default();
+        let bit = |frames| Bit::Frames {
+            frames: Arc::new(frames),
+            tag: Arc::clone(&tag),
+        };
+        while let Some(mut frame) = reader.next_frame() {
+            // A file that is compressed by now is read from its start.
+            if frame.offset < committed.range.start {
+                continue;
+            }
+            frame.offset |= number << OFFSET_BITS;
+            frames.push(frame);
+            if frames.size_bytes() >= BIT_BYTES {
+                step.bits.push(bit(std::mem::take(&mut frames)));
+            }
+        }
+        if !frames.is_empty() {
+            step.bits.push(bit(frames));
+        }
+        self.warnings.extend_from_slice(reader.warnings());
+        Ok(())
+    }
+}
+
+impl Feed for Following {
+    fn next(&mut self, timeout: Duration) -> Result<Step, Error> {
+        let mut step = Step::default();
+        if self.pending.is_empty() {
+            let since = self.looked.map_or(LOOK_INTERVAL, |looked| looked.elapsed());
+            std::thread::sleep(LOOK_INTERVAL.saturating_sub(since).min(timeout));
+            self.looked = Some(Instant::now());
+            let now_ns = now_ns();
+            let news = self.tail.look()?;
+            let gone = news.removed.into_iter();
+            step.notes.extend(
+                gone.map(|what| format!("{what}: removed by retention before it was read")),
+            );
+            if news.writers == 0 && !self.had_writers {
+                return Err(Error::NoWriter(self.store.clone()));
+            }
+            // The agent ended in order: what it wrote last has been read by now.
+            let stopped = self.stop_at.is_some_and(|at| Instant::now() >= at);
+            step.over = (news.writers == 0 || stopped) && news.committed.is_empty();
+            self.had_writers = true;
+            self.pending = news.committed;
+            self.pending.reverse();
+            self.settled_ns = Some(now_ns.saturating_sub(nanos(SETTLE)));
+        }
+        if let Some(committed) = self.pending.pop() {
+            self.read(&committed, &mut step)?;
+        }
+        if self.pending.is_empty() {
+            step.complete_until_ns = self.settled_ns;
+        }
+        Ok(step)
+    }
+
+    fn stop(&mut self) {
+        self.stop_at.get_or_insert_with(|| Instant::now() + SETTLE);
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        self.warnings.clone()
+    }
+}
+
+/// The files of a store as the past of a live query, from a time on.
+pub fn past(files: Vec<ScanFile>, from_ns: i64) -> Bit {
+    Bit::Files {
+        files,
+        from_ns,
+        seam_ns: now_ns().saturating_sub(nanos(SEAM)),
+    }
+}
+
+fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, nanos)
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
