@@ -21,6 +21,8 @@ pub mod names {
     pub const PROGRAM: &str = "flowsift_xdp";
     /// The program for what this machine sends.
     pub const EGRESS_PROGRAM: &str = "flowsift_tcx";
+    /// The program that says by `aya-log` what the others go by.
+    pub const FACTS_PROGRAM: &str = "flowsift_facts";
     /// Array of [`InterfaceConfig`](super::InterfaceConfig).
     pub const INTERFACES: &str = "INTERFACES";
     /// Per-CPU array of [`InterfaceCounters`](crate::InterfaceCounters).

@@ -5,6 +5,7 @@
 #![feature(asm_experimental_arch)]
 
 mod clamp;
+mod facts;
 mod frame;
 mod maps;
 mod observe;
@@ -38,6 +39,13 @@ pub fn flowsift_tcx(ctx: TcContext) -> i32 {
     }
     // As TCX_NEXT: whatever else is attached decides.
     TC_ACT_UNSPEC
+}
+
+/// Loaded and run once, on no packet, where somebody asks for details.
+#[xdp]
+pub fn flowsift_facts(ctx: XdpContext) -> u32 {
+    facts::say(&ctx);
+    XDP_PASS
 }
 
 #[panic_handler]

@@ -308,6 +308,27 @@ fn what_this_machine_sends_is_stored_where_it_is_wanted() {
     }
 }
 
+#[test]
+fn what_was_loaded_is_said_where_it_is_asked_for() {
+    if !inside() {
+        return;
+    }
+    let sender = sender();
+    let rings = "--packet-ring 8MiB --tuple-ring 8MiB";
+    for (verbose, expected) in [("", false), (" -v", true)] {
+        let options = format!("-i fs0 -w /dev/null -c 1 {rings}{verbose}");
+        let (child, _) = start(&mut capture(&options));
+        sender.send(&datagram(1)).unwrap();
+        let said = said(&child.wait_with_output().unwrap(), 0);
+        // What the loader set, as the kernel side read it.
+        let marks = " rings of each kind; the reader is woken each ";
+        assert_eq!(said.contains(marks), expected, "{said}");
+        let program = "note: kernel program flowsift_xdp: id ";
+        assert_eq!(said.contains(program), expected, "{said}");
+        assert!(!said.contains("flowsift_tcx") && !said.contains("flowsift_facts"));
+    }
+}
+
 /// Linux 6.6 has it.
 fn has_tcx() -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();

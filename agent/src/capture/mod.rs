@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod counters;
 mod egress;
+mod facts;
 pub mod filter;
 pub mod guard;
 mod interfaces;

@@ -96,6 +96,9 @@ pub enum ProgramError {
         /// Why not.
         error: MapError,
     },
+    /// The kernel side cannot say what it goes by.
+    #[error("cannot read what the kernel program says of itself: {0}")]
+    Facts(#[source] io::Error),
     /// A descriptor cannot be copied.
     #[error("cannot copy a map's descriptor: {0}")]
     Descriptor(#[source] io::Error),

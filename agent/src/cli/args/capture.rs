@@ -112,6 +112,10 @@ pub(in crate::cli) struct CaptureArgs {
     #[arg(long, conflicts_with_all = ["write", "egress", "no_pcap", "count", "duration", "filter"])]
     pub(in crate::cli) self_test: bool,
 
+    /// Say what was loaded into the kernel, and what it goes by
+    #[arg(short = 'v', long, conflicts_with_all = ["self_test", "list_interfaces"])]
+    pub(in crate::cli) verbose: bool,
+
     /// No status line on the terminal
     #[arg(short = 'q', long)]
     pub(in crate::cli) quiet: bool,

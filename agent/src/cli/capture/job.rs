@@ -47,6 +47,8 @@ pub(in crate::cli) struct Job {
     pub(super) user: Option<String>,
     /// Whether the packets of the session that shows it are kept.
     pub(super) own: bool,
+    /// Say what was loaded into the kernel.
+    pub(super) verbose: bool,
     /// Whether nothing is shown while it runs.
     pub(super) quiet: bool,
     /// The words of a libpcap expression.
@@ -80,6 +82,7 @@ impl From<&CaptureArgs> for Job {
             tuple_ring: args.tuple_ring,
             user: args.user.clone(),
             own: args.own,
+            verbose: args.verbose,
             quiet: args.quiet,
             filter: args.filter.clone(),
         }
@@ -115,6 +118,7 @@ impl From<&Config> for Job {
             user: capture.user.as_ref().map(|user| user.0.clone()),
             // A daemon is not shown in a session.
             own: true,
+            verbose: false,
             quiet: true,
             filter: capture.filter.iter().map(|text| text.0.clone()).collect(),
         }

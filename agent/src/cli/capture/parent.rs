@@ -35,9 +35,15 @@ pub(in crate::cli) fn run(
         program.load_egress()?;
     }
     let fds = program.map_fds()?;
+    let facts = if args.verbose {
+        program.facts()?
+    } else {
+        Vec::new()
+    };
     let wanted = args.interface.iter().map(|text| wanted(text)).collect();
     // Before the worker, so that nothing is made or overwritten where it cannot start.
-    let (attacher, changes) = Attacher::start(program, wanted, what(args), args.absent)?;
+    let (attacher, attached) = Attacher::start(program, wanted, what(args), args.absent)?;
+    let changes = facts.into_iter().map(Change::Note).chain(attached);
     let worker = spawn(&fds, overseer.passes())?;
     drop(fds);
     guard::keep_attaching()?;
@@ -50,7 +56,7 @@ pub(in crate::cli) fn run(
         detached: false,
     };
     // A worker that is gone, or speaks no sense, is over: its end says what there is to say.
-    let _ = parent.send(changes).and_then(|()| parent.serve());
+    let _ = parent.send(changes.collect()).and_then(|()| parent.serve());
     parent.attacher.detach();
     exit_code(parent.worker.finish()?)
 }
