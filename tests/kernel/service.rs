@@ -1,0 +1,60 @@
+//! What is installed beside the program: the unit's exposure, as systemd itself judges it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::say_skipped;
+
+/// Of 10, as `systemd-analyze security` counts.
+const MOST_EXPOSURE: f64 = 2.5;
+
+/// What attaching takes (`capture/guard/capabilities.rs`), and nothing else.
+const CAPABILITIES: &str = "CAP_BPF CAP_NET_ADMIN CAP_PERFMON";
+
+fn unit() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/dist/flowsift.service")
+}
+
+#[test]
+fn the_unit_exposes_little() {
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager"])
+        .arg(unit())
+        .output();
+    let output = match output {
+        Ok(output) => output,
+        Err(error) => return say_skipped(&format!("systemd-analyze is not installed: {error}")),
+    };
+    let error = String::from_utf8_lossy(&output.stderr);
+    if error.contains("unrecognized option") {
+        return say_skipped("this systemd-analyze judges no unit that is not loaded (before 250)");
+    }
+    assert!(output.status.success(), "{error}");
+    assert!(!error.contains("ignoring"), "{error}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (_, exposure) = text
+        .split_once("Overall exposure level for flowsift.service: ")
+        .unwrap();
+    let exposure: f64 = exposure.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(exposure > 0.0 && exposure < MOST_EXPOSURE, "{text}");
+}
+
+#[test]
+fn the_unit_gives_what_capture_needs_and_no_more() {
+    let text = fs::read_to_string(unit()).unwrap();
+    let value = |name: &str| -> Vec<&str> {
+        let of = |line: &&str| line.starts_with(&format!("{name}="));
+        let line = text.lines().find(of).unwrap();
+        line.split_once('=').unwrap().1.split(' ').collect()
+    };
+    assert_eq!(value("AmbientCapabilities").join(" "), CAPABILITIES);
+    assert_eq!(value("CapabilityBoundingSet").join(" "), CAPABILITIES);
+    for call in ["bpf", "seccomp", "landlock_restrict_self"] {
+        assert!(value("SystemCallFilter").contains(&call), "{call}");
+    }
+    assert!(value("RestrictAddressFamilies").contains(&"AF_NETLINK"));
+    // The program starts itself again, and needs no other.
+    assert_eq!(value("Type"), ["notify"]);
+    assert_eq!(value("KillMode"), ["mixed"]);
+}
