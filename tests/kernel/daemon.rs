@@ -344,7 +344,10 @@ fn a_wrong_configuration_is_refused_whole() {
                 "hint: write interfaces",
             ],
         ),
-        ("[capture]\ninterfaces = [\"lo\"\n", vec![":2:19: unclosed array"]),
+        (
+            "[capture]\ninterfaces = [\"lo\"\n",
+            vec![":2:19: unclosed array"],
+        ),
         (
             "[capture]\ninterfaces = [\"lo\"]\nuser = \"no such user\"\n",
             vec![": capture.user: "],
