@@ -23,6 +23,7 @@ mod rate;
 mod refused;
 mod replay;
 mod self_test;
+mod served;
 mod service;
 mod speed;
 mod support;

@@ -63,6 +63,9 @@ pub(super) enum Error {
     /// The store cannot be used.
     #[error("error: {0}")]
     Store(#[from] crate::store::Error),
+    /// A running capture cannot be asked.
+    #[error("error: {0}")]
+    Agent(#[from] crate::serve::client::ClientError),
     /// What was to be done with the store failed; the text says what and why.
     #[error("error: {0}")]
     StoreWork(String),
@@ -116,6 +119,7 @@ impl Error {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::Input(error) => error.hint().map(str::to_owned),
+            Self::Agent(error) => error.hint(),
             #[cfg(feature = "engine")]
             Self::NoWriter(_) => Some(
                 "start one (flowsift capture -i IFACE --store DIR), or ask what is stored without --live"

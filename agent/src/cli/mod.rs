@@ -28,6 +28,7 @@ mod query;
 mod query_text;
 #[cfg(feature = "engine")]
 mod reference;
+mod status;
 mod store;
 #[cfg(feature = "engine")]
 mod terminal;
@@ -86,6 +87,7 @@ fn run(command: &Command) -> Result<u8, Error> {
             drop(out);
             return agent::run(args);
         }
+        Command::Status(args) => return status::run(args, &mut out),
         Command::Store(args) => return store::run(&args.command, &mut out),
         Command::Import(args) => return store::import(args, &mut out),
         Command::Completions { shell } => {

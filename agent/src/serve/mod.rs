@@ -19,6 +19,12 @@ pub mod notify;
 pub mod protocol;
 
 #[cfg(feature = "capture")]
+mod exposition;
+#[cfg(feature = "capture")]
+pub mod metrics;
+#[cfg(feature = "capture")]
+pub mod options;
+#[cfg(feature = "capture")]
 mod peer;
 #[cfg(feature = "capture")]
 pub mod socket;

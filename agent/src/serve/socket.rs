@@ -13,7 +13,8 @@ use std::thread::{self, JoinHandle};
 use rustix::fs::{Gid, Uid};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::protocol::{Limits, SOCKET_NAME};
+use super::options::SharedOptions;
+use super::protocol::SOCKET_NAME;
 use super::status::Agent;
 use super::thread::Serving;
 
@@ -22,34 +23,6 @@ const BACKLOG: i32 = 64;
 
 /// Notes that wait to be shown; what finds no room is counted elsewhere.
 const NOTES: usize = 64;
-
-/// How the socket is served.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Permissions of the socket's file.
-    pub mode: u32,
-    /// Members of this group may listen, besides root and the agent's user.
-    pub group: Option<u32>,
-    /// Connections at once.
-    pub max_subscribers: usize,
-    /// Bytes that wait for one subscriber, in this process and again in the kernel.
-    pub queue_bytes: usize,
-    /// What a query beside the agent should not take more of.
-    pub limits: Limits,
-}
-
-impl Default for Options {
-    /// Mode 0660 and no group, 32 subscribers with 64 KiB each, no limits.
-    fn default() -> Self {
-        Self {
-            mode: 0o660,
-            group: None,
-            max_subscribers: 32,
-            queue_bytes: 64 << 10,
-            limits: Limits::default(),
-        }
-    }
-}
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +64,7 @@ pub struct Listener {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) path: PathBuf,
-    pub(super) options: Options,
+    pub(super) options: SharedOptions,
 }
 
 /// The thread that serves.
@@ -113,7 +86,7 @@ impl Listener {
     /// system refuses.
     pub fn bind(
         store: &Path,
-        options: Options,
+        options: SharedOptions,
         owner: Option<(u32, u32)>,
     ) -> Result<Self, ServeError> {
         let place = Place {
@@ -186,7 +159,7 @@ impl Place {
         self.make_room()?;
         let listener = self.listen().map_err(|error| self.failed("make", error))?;
         self.give(owner)?;
-        let mode = rustix::fs::Mode::from_raw_mode(self.options.mode);
+        let mode = rustix::fs::Mode::from_raw_mode(self.options.get().mode);
         rustix::fs::chmodat(
             rustix::fs::CWD,
             &self.path,
@@ -214,7 +187,7 @@ impl Place {
 
     fn give(&self, owner: Option<(u32, u32)>) -> Result<(), ServeError> {
         let (user, own_group) = owner.unzip();
-        let group = self.options.group.or(own_group);
+        let group = self.options.get().group.or(own_group);
         if user.is_none() && group.is_none() {
             return Ok(());
         }

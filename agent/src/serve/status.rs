@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::protocol::{
-    Commit, Counts, Hello, Interface, Limits, Loss, PROTOCOL, Report, Subscribers,
-};
+use super::options::SharedOptions;
+use super::protocol::{Commit, Counts, Hello, Interface, Loss, PROTOCOL, Report, Subscribers};
 use crate::record::{Board, Committed, InterfaceState, Sample, Status};
 use crate::store::Source;
 use crate::store::loss::Reason;
@@ -19,7 +18,7 @@ const REPORTS: usize = 6;
 pub struct Agent {
     board: Arc<Board>,
     started_ns: i64,
-    limits: Limits,
+    options: SharedOptions,
     reports: Mutex<Reports>,
     pub(super) listeners: Listeners,
 }
@@ -28,7 +27,6 @@ pub struct Agent {
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     pub(super) now: AtomicU64,
-    pub(super) max: AtomicU64,
     pub(super) cut_off: AtomicU64,
     pub(super) refused: AtomicU64,
 }
@@ -45,11 +43,11 @@ impl Agent {
     /// An agent that began at this time (nanoseconds since 1970) and publishes its commits on
     /// `board`.
     #[must_use]
-    pub fn new(board: Arc<Board>, started_ns: i64, limits: Limits) -> Self {
+    pub fn new(board: Arc<Board>, started_ns: i64, options: SharedOptions) -> Self {
         Self {
             board,
             started_ns,
-            limits,
+            options,
             reports: Mutex::default(),
             listeners: Listeners::default(),
         }
@@ -70,6 +68,11 @@ impl Agent {
         self.reports().number
     }
 
+    /// When it began, in nanoseconds since 1970.
+    pub(super) fn started_ns(&self) -> i64 {
+        self.started_ns
+    }
+
     /// A panic elsewhere leaves a whole report in any case.
     fn reports(&self) -> MutexGuard<'_, Reports> {
         self.reports.lock().unwrap_or_else(PoisonError::into_inner)
@@ -81,7 +84,7 @@ impl Agent {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started_ns: self.started_ns,
-            limits: self.limits,
+            limits: self.options.get().limits,
             sources: commits.iter().map(|(_, commit)| commit.clone()).collect(),
         }
     }
@@ -139,16 +142,16 @@ impl Agent {
             bytes_written: latest.bytes_written,
             unconfigured: latest.unconfigured,
             malformed: latest.malformed,
-            subscribers: self.listeners.read(),
+            subscribers: self.listeners.read(self.options.get().max_subscribers),
         }
     }
 }
 
 impl Listeners {
-    pub(super) fn read(&self) -> Subscribers {
+    pub(super) fn read(&self, max: usize) -> Subscribers {
         Subscribers {
             now: self.now.load(Relaxed),
-            max: self.max.load(Relaxed),
+            max: max as u64,
             cut_off: self.cut_off.load(Relaxed),
             refused: self.refused.load(Relaxed),
         }
@@ -256,8 +259,14 @@ pub(super) mod tests {
 
     #[test]
     fn rates_are_of_the_last_seconds_and_counts_of_all() {
-        let agent = Agent::new(Arc::default(), 5, Limits::default());
-        assert_eq!(agent.status(), Report::default());
+        let agent = Agent::new(Arc::default(), 5, SharedOptions::default());
+        assert_eq!(
+            (
+                agent.status().interfaces.len(),
+                agent.status().subscribers.max
+            ),
+            (0, 32)
+        );
         (0..3).for_each(|_| agent.report(&after(0)));
         for second in 1..=20 {
             agent.report(&after(second));

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, ClientError, Next};
+use super::options::{Options, SharedOptions};
 use super::protocol::{Limits, Message, SOCKET_NAME, Want};
-use super::socket::{Listener, Options, ServeError, Server};
+use super::socket::{Listener, ServeError, Server};
 use super::status::Agent;
 use super::status::tests::after;
 use crate::record::Board;
@@ -23,6 +24,7 @@ struct Room {
     board: Arc<Board>,
     agent: Arc<Agent>,
     server: Server,
+    options: SharedOptions,
 }
 
 impl Room {
@@ -37,14 +39,16 @@ impl Room {
             };
             board.name(slot, source);
         }
-        let agent = Arc::new(Agent::new(Arc::clone(&board), 77, options.limits));
-        let listener = Listener::bind(store.path(), options, None).unwrap();
+        let options = SharedOptions::new(options);
+        let agent = Arc::new(Agent::new(Arc::clone(&board), 77, options.clone()));
+        let listener = Listener::bind(store.path(), options.clone(), None).unwrap();
         let server = listener.serve(Arc::clone(&agent)).unwrap();
         Self {
             store,
             board,
             agent,
             server,
+            options,
         }
     }
 
@@ -267,7 +271,15 @@ fn there_are_at_most_so_many() {
     );
     assert!(room.note("was refused").contains("max_subscribers"));
     assert_eq!(room.agent.status().subscribers.refused, 1);
-    drop(first);
+    let limits = Limits {
+        rows: Some(5),
+        ..Limits::default()
+    };
+    room.options.change(3, limits);
+    let third = room.connect(Want::Commits).unwrap();
+    assert_eq!(third.hello().limits, limits);
+    assert_eq!(room.agent.status().subscribers.max, 3);
+    drop((first, third));
     let started = Instant::now();
     while room.connect(Want::Status).is_err() {
         assert!(started.elapsed() < LONG);
@@ -366,19 +378,19 @@ fn a_socket_that_is_taken_away_is_made_again() {
 #[test]
 fn a_store_is_served_by_one() {
     let room = Room::new(Options::default());
-    let bind = || Listener::bind(room.store.path(), Options::default(), None);
+    let bind = || Listener::bind(room.store.path(), SharedOptions::default(), None);
     assert!(matches!(bind(), Err(ServeError::Served { .. })));
     room.connect(Want::Status).unwrap();
 
     let other = tempfile::tempdir().unwrap();
     let path = other.path().join(SOCKET_NAME);
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    let listener = Listener::bind(other.path(), Options::default(), None).unwrap();
+    let listener = Listener::bind(other.path(), SharedOptions::default(), None).unwrap();
     assert!(UnixStream::connect(&path).is_ok());
     drop(listener);
     assert!(!path.exists());
     std::fs::write(&path, "mine").unwrap();
-    let bound = Listener::bind(other.path(), Options::default(), None);
+    let bound = Listener::bind(other.path(), SharedOptions::default(), None);
     assert!(matches!(bound, Err(ServeError::NoSocket { .. })));
     assert_eq!(std::fs::read(&path).unwrap(), b"mine");
 }

@@ -44,8 +44,6 @@ pub(super) struct Serving {
 
 impl Serving {
     pub(super) fn new(listener: Listener, agent: Arc<Agent>, tell: SyncSender<String>) -> Self {
-        let max = listener.place.options.max_subscribers as u64;
-        agent.listeners.max.store(max, Relaxed);
         let now = Instant::now();
         Self {
             listener,
@@ -177,7 +175,7 @@ impl Serving {
     }
 
     fn admit(&mut self, stream: UnixStream, now: Instant) {
-        let options = self.listener.place.options;
+        let options = self.listener.place.options.get();
         let prepared = stream.set_nonblocking(true).and_then(|()| {
             // So that what waits for one who does not read is bounded in the kernel, too.
             set_socket_send_buffer_size(&stream, options.queue_bytes)?;

@@ -38,6 +38,7 @@ pub mod sidecar;
 pub mod spans;
 mod state;
 pub mod tail;
+pub mod usage;
 pub mod well;
 pub mod writer;
 

@@ -19,7 +19,7 @@ use std::io::{self, Read as _, Seek as _};
 pub use capabilities::{CapabilityError, CapabilitySet};
 pub use sandbox::{Sandbox, SandboxError};
 pub use seccomp::SeccompError;
-pub use user::{User, UserError};
+pub use user::{User, UserError, find_group};
 
 /// Why a process still has privileges.
 #[derive(Debug, thiserror::Error)]

@@ -21,8 +21,11 @@ pub enum UserError {
     /// Nobody is called so.
     #[error("there is no user {0}")]
     Unknown(String),
+    /// No group is called so.
+    #[error("there is no group {0}")]
+    UnknownGroup(String),
     /// The databases cannot be read.
-    #[error("cannot look up user {name}: {error}")]
+    #[error("cannot look up {name}: {error}")]
     LookUp {
         /// Who.
         name: String,
@@ -123,6 +126,40 @@ impl User {
     }
 }
 
+/// Looks a group up, under the conditions of [`User::find`]; its number.
+///
+/// # Errors
+/// If there is no such group, or the databases cannot be read.
+pub fn find_group(name: &str) -> Result<u32, UserError> {
+    let unknown = || UserError::UnknownGroup(name.to_owned());
+    let text = CString::new(name).map_err(|_| unknown())?;
+    let mut entry = MaybeUninit::<libc::group>::uninit();
+    // A group with many members has a long line.
+    let mut buffer = vec![0; 16 * LINE_BYTES];
+    let mut found = ptr::null_mut();
+    // SAFETY: all pointers are to live memory of the stated sizes.
+    let status = unsafe {
+        libc::getgrnam_r(
+            text.as_ptr(),
+            entry.as_mut_ptr(),
+            buffer.as_mut_ptr(),
+            buffer.len(),
+            &raw mut found,
+        )
+    };
+    if status != 0 {
+        return Err(UserError::LookUp {
+            name: name.to_owned(),
+            error: io::Error::from_raw_os_error(status),
+        });
+    }
+    if found.is_null() {
+        return Err(unknown());
+    }
+    // SAFETY: getgrnam_r filled the entry, as `found` says.
+    Ok(unsafe { entry.assume_init() }.gr_gid)
+}
+
 /// The groups of a user, its own among them.
 fn groups(name: &CStr, gid: libc::gid_t) -> Vec<libc::gid_t> {
     let mut groups = vec![gid; 64];
@@ -152,5 +189,8 @@ mod tests {
         let error = User::find("no-such-user-here").unwrap_err();
         assert_eq!(error.to_string(), "there is no user no-such-user-here");
         assert!(matches!(User::find("a\0b"), Err(UserError::Unknown(_))));
+        assert_eq!(find_group("root").unwrap(), 0);
+        let error = find_group("no-such-group-here").unwrap_err();
+        assert_eq!(error.to_string(), "there is no group no-such-group-here");
     }
 }

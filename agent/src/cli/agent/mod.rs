@@ -48,6 +48,7 @@ fn check(path: &Path, config: &Config, job: &Job) -> Result<(), Error> {
         });
     }
     capture::user(job).map_err(|error| of("capture.user", error))?;
+    capture::group(job).map_err(|error| of("socket.group", error))?;
     capture::filter(job).map_err(|error| of("capture.filter", error))?;
     Ok(())
 }

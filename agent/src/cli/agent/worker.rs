@@ -13,6 +13,7 @@ use crate::capture::Mode;
 use crate::capture::split::WorkerEnd;
 use crate::record::{SharedRetention, Status};
 use crate::serve::config::Config;
+use crate::serve::options::SharedOptions;
 
 /// Captures until it is told to stop; the exit code.
 pub(super) fn run(args: &AgentArgs, mut end: WorkerEnd) -> Result<u8, Error> {
@@ -29,6 +30,7 @@ pub(super) fn run(args: &AgentArgs, mut end: WorkerEnd) -> Result<u8, Error> {
             passed,
             volume,
             retention: job.retention(),
+            socket: job.socket(),
         }),
     };
     let result = capture::run_worker(&job, end, signals, told);
@@ -102,6 +104,7 @@ struct Takeover {
     passed: Passed,
     volume: Volume,
     retention: SharedRetention,
+    socket: Option<SharedOptions>,
 }
 
 impl Takeover {
@@ -114,6 +117,9 @@ impl Takeover {
             Ok(config) => {
                 self.volume.set(config.log.level);
                 self.retention.set(capture::retention(&config));
+                if let Some(socket) = &self.socket {
+                    capture::adopt(socket, &config);
+                }
             }
             // The parent has read it, so this is a defect of ours.
             Err(error) => tracing::error!("the new configuration does not arrive: {error}"),

@@ -1,9 +1,12 @@
 //! What `flowsift capture` takes.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+
+use crate::serve::metrics::parse_address;
 
 use super::units::{parse_duration, parse_size};
 use crate::store::Compress;
@@ -102,6 +105,10 @@ pub(in crate::cli) struct CaptureArgs {
     /// Keep the packets of the ssh session that shows the capture, too
     #[arg(long)]
     pub(in crate::cli) own: bool,
+
+    /// Answer GET /metrics at this address, for Prometheus; a port alone: of this machine only
+    #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_address)]
+    pub(in crate::cli) metrics: Option<SocketAddr>,
 
     /// List the interfaces and end
     #[arg(short = 'D', long = "list-interfaces")]

@@ -6,6 +6,7 @@ mod agent;
 mod capture;
 #[cfg(feature = "engine")]
 mod query;
+mod status;
 mod store;
 #[cfg(any(feature = "engine", feature = "capture"))]
 mod units;
@@ -19,6 +20,7 @@ pub(super) use agent::*;
 pub(super) use capture::*;
 #[cfg(feature = "engine")]
 pub(super) use query::*;
+pub(super) use status::*;
 pub(super) use store::*;
 
 /// Finds in stored packets what nobody knew to look for: capture files in, answers out.
@@ -56,6 +58,11 @@ pub(super) enum Command {
     /// Run the daemon: capture into a store as a configuration file says
     #[cfg(feature = "capture")]
     Agent(AgentArgs),
+    /// Show how the capture into a store is: interfaces, rates, losses, disk
+    ///
+    /// Exit code 0 where one runs, 3 where none does (what its files say is shown then), 1 where it
+    /// does not answer or may not be asked.
+    Status(StatusArgs),
     /// Look after a store: list, check, prune, reindex, export
     Store(StoreArgs),
     /// Import capture files into a store

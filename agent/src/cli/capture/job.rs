@@ -1,11 +1,14 @@
 //! What a capture is to do, whether the command line or a configuration file says so.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::args::{AttachMode, CaptureArgs};
 use crate::record::{Absent, SharedRetention};
 use crate::serve::config::{Attach, Config};
+use crate::serve::options::{Options, SharedOptions};
+use crate::serve::protocol::Limits;
 use crate::store::{Compress, Retention};
 
 /// What a capture is to do.
@@ -53,6 +56,12 @@ pub(in crate::cli) struct Job {
     pub(super) quiet: bool,
     /// The words of a libpcap expression.
     pub(super) filter: Vec<String>,
+    /// How the socket in the store is served; `None`: there is none. May change while it runs.
+    pub(super) socket: Option<SharedOptions>,
+    /// The group that may use it.
+    pub(super) socket_group: Option<String>,
+    /// Where metrics are given.
+    pub(super) metrics: Option<SocketAddr>,
 }
 
 impl From<&CaptureArgs> for Job {
@@ -85,6 +94,9 @@ impl From<&CaptureArgs> for Job {
             verbose: args.verbose,
             quiet: args.quiet,
             filter: args.filter.clone(),
+            socket: Some(SharedOptions::default()),
+            socket_group: None,
+            metrics: args.metrics,
         }
     }
 }
@@ -121,6 +133,9 @@ impl From<&Config> for Job {
             verbose: false,
             quiet: true,
             filter: capture.filter.iter().map(|text| text.0.clone()).collect(),
+            socket: config.socket.enabled.then(|| socket(config)),
+            socket_group: config.socket.group.as_ref().map(|group| group.0.clone()),
+            metrics: config.metrics.listen.map(|listen| listen.0),
         }
     }
 }
@@ -130,6 +145,33 @@ impl Job {
     pub(in crate::cli) fn retention(&self) -> SharedRetention {
         self.retention.clone()
     }
+}
+
+impl Job {
+    /// How the socket is served, to be changed while it runs.
+    pub(in crate::cli) fn socket(&self) -> Option<SharedOptions> {
+        self.socket.clone()
+    }
+}
+
+fn socket(config: &Config) -> SharedOptions {
+    let options = SharedOptions::new(Options {
+        mode: config.socket.mode.0,
+        ..Options::default()
+    });
+    adopt(&options, config);
+    options
+}
+
+/// Takes over what may change while the socket is served.
+pub(in crate::cli) fn adopt(options: &SharedOptions, config: &Config) {
+    let limits = Limits {
+        memory: Some(config.limits.memory.0),
+        time: u64::try_from(config.limits.time.0.as_millis()).ok(),
+        rows: Some(config.limits.rows.0),
+    };
+    let max = usize::try_from(config.socket.max_subscribers.0).unwrap_or(usize::MAX);
+    options.change(max, limits);
 }
 
 /// The interfaces of a configuration, as the command line has them.

@@ -23,12 +23,13 @@ use signal_hook::flag;
 use super::args::CaptureArgs;
 use super::error::Error;
 use crate::capture::filter::{Filter, FilterError};
-use crate::capture::guard::{GuardError, User, UserError};
+use crate::capture::guard::{self, GuardError, User, UserError};
 use crate::capture::split::{self, SplitError};
 use crate::capture::{self, CountersError};
 use crate::frame::LinkType;
 use crate::record::{AttacherError, WorkerError, WriteError};
-pub(super) use job::{Job, interfaces, retention};
+use crate::serve::metrics::MetricsError;
+pub(super) use job::{Job, adopt, interfaces, retention};
 pub(super) use parent::{Overseer, Update, run as run_parent};
 pub(super) use report::statistics;
 pub(super) use worker::{Configure, Teller, run as run_worker};
@@ -158,6 +159,18 @@ pub(super) fn user(args: &Job) -> Result<Option<User>, Error> {
     })
 }
 
+/// The group that may use the socket.
+pub(super) fn group(args: &Job) -> Result<Option<u32>, Error> {
+    let group = args.socket_group.as_deref().map(guard::find_group);
+    group.transpose().map_err(|error| match error {
+        UserError::UnknownGroup(_) => Error::Usage {
+            message: error.to_string(),
+            hint: "name one that getent group lists".to_owned(),
+        },
+        error => failed(&error, None),
+    })
+}
+
 fn snaplen(args: &Job) -> u32 {
     match args.snaplen {
         0 => WHOLE_PACKET,
@@ -196,6 +209,7 @@ macro_rules! without_hint {
 without_hint!(
     CountersError,
     GuardError,
+    MetricsError,
     SplitError,
     WorkerError,
     WriteError

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::error::Error;
 use super::offer::Offer;
-use super::{Job, Signals, filter, session, snaplen, user};
+use super::{Job, Signals, filter, group, session, snaplen, user};
 use crate::capture::MapFds;
 use crate::capture::guard::{self, Confinement, GuardNote, Sandbox, User};
 use crate::capture::split::{Message, Received, WorkerEnd};
@@ -15,6 +15,7 @@ use crate::record::{
     self, Board, Change, Connection, Division, Keep, Link, Output, Own, Settings, Status,
     StoreOptions, StoreOutput, Stream, Telling, WriteError,
 };
+use crate::serve::metrics;
 
 /// Names of the descriptors that come from the parent.
 pub(super) const TUPLES: &str = "tuples";
@@ -73,8 +74,16 @@ pub(in crate::cli) fn run(
     let user = user(args)?;
     let own = session::own(args);
     let fds = map_fds(&mut end)?;
+    // Before anything is made or overwritten: it may be refused.
+    let group = group(args)?;
+    let metrics = args.metrics.map(metrics::Listener::bind).transpose()?;
     let target = Target::prepare(args, user.as_ref())?;
-    let offer = Offer::bind(target.store(), user.as_ref());
+    let offer = Offer::bind(
+        target.store(),
+        args.socket(),
+        (user.as_ref(), group),
+        metrics,
+    );
     let notes = guard::enter(&Confinement {
         user: user.as_ref(),
         sandbox: target.sandbox(),

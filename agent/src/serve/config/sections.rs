@@ -60,26 +60,23 @@ section! {
 }
 
 section! {
-    /// The Unix socket on which the daemon is asked how it does and what it has stored.
+    /// The Unix socket "agent.sock" in the store, on which the daemon is asked how it does and what
+    /// it has stored.
     Socket as "socket" {
         /// Whether there is one.
         enabled: bool = default(true, "true") restart,
-        /// Where it is.
-        path: Path = default(
-            Path::new("/run/flowsift/flowsift.sock"),
-            "\"/run/flowsift/flowsift.sock\""
-        ) restart,
-        /// Who may connect, as the permissions of a file: who may write to it may ask.
+        /// The permissions of its file. Whatever they are, only root, the daemon's user and members
+        /// of the group are answered.
         mode: FileMode = default(FileMode(0o660), "\"0660\"") restart,
-        /// The group that it belongs to; without, the daemon's own.
+        /// The group that it belongs to and whose members may ask; without, none.
         group: Option<Text> = unset("\"adm\"") restart,
         /// Connections at the same time, at most.
-        max_subscribers: Whole<1, 1024> = default(Whole(16), "16") live,
+        max_subscribers: Whole<1, 1024> = default(Whole(32), "32") live,
     }
 }
 
 section! {
-    /// Bounds of each query that comes through the socket.
+    /// Bounds of each query of what is captured at the moment, which who asks is told.
     Limits as "limits" {
         /// Memory that it may take; what needs more is spilled to disk or refused.
         memory: Size<1_048_576> = default(Size(256 << 20), "\"256MiB\"") live,

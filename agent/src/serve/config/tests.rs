@@ -163,11 +163,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "invalid type: integer `1`, expected a boolean",
     ),
     (
-        "socket.path",
-        "\"flowsift.sock\"",
-        "invalid value: string \"flowsift.sock\", expected an absolute path",
-    ),
-    (
         "socket.mode",
         "660",
         "invalid type: integer `660`, expected permissions as octal digits in text, such as \"0660\"",

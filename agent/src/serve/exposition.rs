@@ -1,0 +1,339 @@
+//! The figures of a running capture in the text format of Prometheus (exposition format 0.0.4).
+//!
+//! Names have base units; labels are interfaces and reasons, never addresses of packets.
+
+use std::fmt::{Display, Write as _};
+
+use super::protocol::{Interface, Report};
+use crate::store::usage::Usage;
+
+/// Reasons for which packets can be lost, each with a line of its own from the start: a counter
+/// that appears with its first loss has no rate.
+const LOST: [&str; 3] = ["ring_full", "disk_full", "io_error"];
+
+/// The same of packets that were not wanted.
+const LEFT_OUT: [&str; 3] = ["filter", "own", "beyond_count"];
+
+/// The figures; those of the store where there is one.
+pub(super) fn text(report: &Report, started_ns: i64, usage: Option<&Usage>) -> String {
+    let mut out = Text(String::new());
+    out.one(
+        "flowsift_build_info",
+        Kind::Gauge,
+        "The running version, as a label; the value is 1.",
+        &[("version", env!("CARGO_PKG_VERSION"))],
+        1,
+    );
+    out.gauge(
+        "flowsift_start_time_seconds",
+        "When the capture began, since 1970.",
+        seconds(started_ns),
+    );
+    interfaces(&mut out, &report.interfaces);
+    out.counter(
+        "flowsift_capture_packets_unconfigured_total",
+        "Packets that passed while an interface was attached or detached.",
+        report.unconfigured,
+    );
+    out.gauge(
+        "flowsift_ring_fill_ratio",
+        "Share of the fullest ring that is used.",
+        report.ring_fill,
+    );
+    store(&mut out, report, usage);
+    let listeners = &report.subscribers;
+    out.gauge(
+        "flowsift_socket_subscribers",
+        "Connections to the socket.",
+        listeners.now,
+    );
+    out.counter(
+        "flowsift_socket_subscribers_cut_off_total",
+        "Connections that were cut off because they read too slowly.",
+        listeners.cut_off,
+    );
+    out.counter(
+        "flowsift_socket_subscribers_refused_total",
+        "Connections that were refused.",
+        listeners.refused,
+    );
+    out.0
+}
+
+fn interfaces(out: &mut Text, interfaces: &[Interface]) {
+    type Figure = (&'static str, Kind, &'static str, fn(&Interface) -> u64);
+    let figures: [Figure; 6] = [
+        (
+            "flowsift_capture_interface_up",
+            Kind::Gauge,
+            "Whether packets of the interface are captured now.",
+            |interface| u64::from(interface.mode != "gone"),
+        ),
+        (
+            "flowsift_capture_packets_seen_total",
+            Kind::Counter,
+            "Packets that came.",
+            |interface| interface.counts.seen,
+        ),
+        (
+            "flowsift_capture_bytes_seen_total",
+            Kind::Counter,
+            "Their bytes on the wire.",
+            |interface| interface.counts.seen_bytes,
+        ),
+        (
+            "flowsift_capture_packets_stored_total",
+            Kind::Counter,
+            "Packets that were written.",
+            |interface| interface.counts.stored,
+        ),
+        (
+            "flowsift_capture_bytes_stored_total",
+            Kind::Counter,
+            "Bytes of their records, record headers included.",
+            |interface| interface.counts.stored_bytes,
+        ),
+        (
+            "flowsift_capture_packets_cut_total",
+            Kind::Counter,
+            "Packets that were written without all of their bytes.",
+            |interface| interface.counts.cut,
+        ),
+    ];
+    for (name, kind, help, value) in figures {
+        out.head(name, kind, help);
+        for interface in interfaces {
+            out.value(name, &[("interface", &interface.name)], value(interface));
+        }
+    }
+    let name = "flowsift_capture_packets_dropped_total";
+    out.head(
+        name,
+        Kind::Counter,
+        "Packets (or tuples) that were lost, by the ring that they came by.",
+    );
+    for Interface {
+        name: interface,
+        counts,
+        ..
+    } in interfaces
+    {
+        for reason in LOST {
+            let labels = [
+                ("interface", interface.as_str()),
+                ("ring", "packet"),
+                ("reason", reason),
+            ];
+            out.value(
+                name,
+                &labels,
+                counts.dropped.get(reason).copied().unwrap_or(0),
+            );
+        }
+        let labels = [
+            ("interface", interface.as_str()),
+            ("ring", "tuple"),
+            ("reason", "ring_full"),
+        ];
+        out.value(name, &labels, counts.tuples_dropped);
+    }
+    let name = "flowsift_capture_packets_left_out_total";
+    out.head(name, Kind::Counter, "Packets that were not wanted.");
+    for Interface {
+        name: interface,
+        counts,
+        ..
+    } in interfaces
+    {
+        for reason in LEFT_OUT {
+            let labels = [("interface", interface.as_str()), ("reason", reason)];
+            out.value(
+                name,
+                &labels,
+                counts.left_out.get(reason).copied().unwrap_or(0),
+            );
+        }
+    }
+}
+
+fn store(out: &mut Text, report: &Report, usage: Option<&Usage>) {
+    out.counter(
+        "flowsift_store_bytes_written_total",
+        "Bytes written to files of packets.",
+        report.bytes_written,
+    );
+    let Some(usage) = usage else {
+        return;
+    };
+    out.gauge(
+        "flowsift_store_complete_until_timestamp_seconds",
+        "All packets up to this time are in the store, or counted as lost.",
+        seconds(report.complete_until_ns),
+    );
+    out.gauge(
+        "flowsift_store_segments",
+        "Files of packets.",
+        usage.files(),
+    );
+    out.gauge("flowsift_store_bytes", "Bytes of all files.", usage.bytes());
+    out.gauge(
+        "flowsift_store_free_bytes",
+        "Free bytes of the file system.",
+        usage.free_bytes,
+    );
+    if let Some(oldest) = usage.oldest_ns() {
+        out.gauge(
+            "flowsift_store_oldest_packet_timestamp_seconds",
+            "Time of the first packet of the oldest file.",
+            seconds(oldest),
+        );
+    }
+}
+
+fn seconds(ns: i64) -> f64 {
+    ns as f64 / 1e9
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+}
+
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, kind: Kind, help: &str) {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let labels = labels
+            .iter()
+            .map(|(name, value)| format!("{name}=\"{}\"", escape(value)));
+        let labels = labels.collect::<Vec<_>>().join(",");
+        let _ = match labels.is_empty() {
+            true => writeln!(self.0, "{name} {value}"),
+            false => writeln!(self.0, "{name}{{{labels}}} {value}"),
+        };
+    }
+
+    fn one(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        help: &str,
+        labels: &[(&str, &str)],
+        value: impl Display,
+    ) {
+        self.head(name, kind, help);
+        self.value(name, labels, value);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.one(name, Kind::Gauge, help, &[], value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+        self.one(name, Kind::Counter, help, &[], value);
+    }
+}
+
+/// A label's value between its quotes.
+fn escape(value: &str) -> String {
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
+    escaped.replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn report() -> Report {
+        let mut lan0 = Interface {
+            name: "lan0".to_owned(),
+            mode: "native".to_owned(),
+            ..Interface::default()
+        };
+        lan0.counts.seen = 12;
+        lan0.counts.stored = 9;
+        lan0.counts.dropped.insert("disk_full".to_owned(), 2);
+        lan0.counts.left_out.insert("own".to_owned(), 1);
+        let odd = Interface {
+            name: "a\"b\\c".to_owned(),
+            mode: "gone".to_owned(),
+            ..Interface::default()
+        };
+        Report {
+            interfaces: vec![lan0, odd],
+            ring_fill: 0.5,
+            bytes_written: 900,
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn the_text_has_names_types_and_values() {
+        let text = text(&report(), 1_500_000_000, None);
+        for line in [
+            "# TYPE flowsift_capture_packets_seen_total counter",
+            "flowsift_capture_packets_seen_total{interface=\"lan0\"} 12",
+            "flowsift_capture_packets_stored_total{interface=\"lan0\"} 9",
+            "flowsift_capture_packets_dropped_total{interface=\"lan0\",ring=\"packet\",reason=\"disk_full\"} 2",
+            "flowsift_capture_packets_dropped_total{interface=\"lan0\",ring=\"tuple\",reason=\"ring_full\"} 0",
+            "flowsift_capture_packets_left_out_total{interface=\"lan0\",reason=\"own\"} 1",
+            "flowsift_capture_interface_up{interface=\"a\\\"b\\\\c\"} 0",
+            "flowsift_ring_fill_ratio 0.5",
+            "flowsift_start_time_seconds 1.5",
+            "flowsift_store_bytes_written_total 900",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("flowsift_store_segments"));
+        let usage = Usage {
+            free_bytes: 7,
+            ..Usage::default()
+        };
+        let text = super::text(&report(), 0, Some(&usage));
+        assert!(text.contains("\nflowsift_store_segments 0\n"));
+        assert!(text.contains("\nflowsift_store_free_bytes 7\n"));
+    }
+
+    /// The grammar of the format, line by line: each family once, its head before its values.
+    #[test]
+    fn the_text_is_of_the_format() {
+        let text = text(&report(), 0, Some(&Usage::default()));
+        assert!(text.ends_with('\n'));
+        let (mut families, mut series) = (BTreeSet::new(), BTreeSet::new());
+        let mut lines = text.lines().peekable();
+        while let Some(head) = lines.next() {
+            let (name, help) = head
+                .strip_prefix("# HELP ")
+                .unwrap()
+                .split_once(' ')
+                .unwrap();
+            assert!(
+                help.ends_with('.') && families.insert(name.to_owned()),
+                "{head}"
+            );
+            let kind = lines.next().unwrap();
+            let kind = kind.strip_prefix(&format!("# TYPE {name} ")).unwrap();
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
+            while let Some(line) = lines.next_if(|line| !line.starts_with('#')) {
+                let (of, value) = line.rsplit_once(' ').unwrap();
+                assert_eq!(of.split('{').next(), Some(name));
+                assert!(
+                    value.parse::<f64>().is_ok() && series.insert(of.to_owned()),
+                    "{line}"
+                );
+            }
+        }
+        assert!(families.len() > 12);
+    }
+}
