@@ -1,7 +1,6 @@
 //! What is installed beside the program: the unit's exposure, as systemd itself judges it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::say_skipped;
@@ -12,15 +11,17 @@ const MOST_EXPOSURE: f64 = 2.5;
 /// What attaching takes (`capture/guard/capabilities.rs`), and nothing else.
 const CAPABILITIES: &str = "CAP_BPF CAP_NET_ADMIN CAP_PERFMON";
 
-fn unit() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/dist/flowsift.service")
-}
+/// In the program: emulated machines have no repository.
+const UNIT: &str = include_str!("../../xtask/dist/flowsift.service");
 
 #[test]
 fn the_unit_exposes_little() {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = folder.path().join("flowsift.service");
+    fs::write(&unit, UNIT).unwrap();
     let output = Command::new("systemd-analyze")
         .args(["security", "--offline=true", "--no-pager"])
-        .arg(unit())
+        .arg(&unit)
         .output();
     let output = match output {
         Ok(output) => output,
@@ -42,10 +43,9 @@ fn the_unit_exposes_little() {
 
 #[test]
 fn the_unit_gives_what_capture_needs_and_no_more() {
-    let text = fs::read_to_string(unit()).unwrap();
     let value = |name: &str| -> Vec<&str> {
         let of = |line: &&str| line.starts_with(&format!("{name}="));
-        let line = text.lines().find(of).unwrap();
+        let line = UNIT.lines().find(of).unwrap();
         line.split_once('=').unwrap().1.split(' ').collect()
     };
     assert_eq!(value("AmbientCapabilities").join(" "), CAPABILITIES);

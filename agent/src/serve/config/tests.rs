@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path as FilePath;
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// Each key with values that it does not take, and what is said of them.
@@ -481,4 +483,23 @@ fn changes_tell_whether_they_count_at_once() {
     adopted.adopt(&new);
     let left: Vec<String> = adopted.changed(&new).into_iter().map(|it| it.key).collect();
     assert_eq!(left, ["store.path"]);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_with_a_place_in_it(
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "[capture]", "[store]", "[[log]]", "log", "snaplen", "mode", "path", " = ", ".", "\n",
+            "\"", "'", "3", "\"/a\"", "{", "}", "[", "]", ",", "#", "\u{e9}", "true", "x", "inf",
+        ]), 0..24)
+    ) {
+        let text = parts.concat();
+        if let Err(problems) = parse(&text) {
+            prop_assert!(!problems.is_empty());
+            let lines = text.split('\n').count();
+            for problem in problems {
+                prop_assert!((1..=lines).contains(&problem.line), "{problem}");
+            }
+        }
+    }
 }
