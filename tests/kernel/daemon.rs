@@ -350,7 +350,21 @@ fn a_wrong_configuration_is_refused_whole() {
         ),
         (
             "[capture]\ninterfaces = [\"lo\"]\nuser = \"no such user\"\n",
-            vec![": capture.user: "],
+            vec![
+                ": capture.user: there is no user",
+                "hint: name one that getent passwd lists",
+            ],
+        ),
+        (
+            "[capture]\ninterfaces = [\"lo\"]\nfilter = \"prot 3\"\n",
+            vec![": capture.filter: "],
+        ),
+        (
+            "[capture]\ninterfaces = [\"lo\"]\n[socket]\ngroup = \"no such group\"\n",
+            vec![
+                ": socket.group: there is no group",
+                "hint: name one that getent group lists",
+            ],
         ),
         (
             "[capture]\ninterfaces = [\"lo\"]\nsnaplen = -1\n[log]\nlevle = \"info\"\n",
