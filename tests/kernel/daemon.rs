@@ -11,14 +11,14 @@ use crate::namespace::{Sender, has_xdp, inside, interface, ip, veth, wait_until}
 use crate::program::PROGRAM;
 
 /// A daemon, its configuration and store, and what stands in for the service manager.
-struct Daemon {
-    folder: tempfile::TempDir,
+pub(crate) struct Daemon {
+    pub(crate) folder: tempfile::TempDir,
     notify: UnixDatagram,
     child: Option<Child>,
 }
 
 impl Daemon {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let notify = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         notify.set_nonblocking(true).unwrap();
@@ -29,12 +29,12 @@ impl Daemon {
         }
     }
 
-    fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.folder.path().join("store")
     }
 
     /// Writes the configuration; `more` stands below `[store]`.
-    fn configure(&self, interfaces: &str, more: &str) {
+    pub(crate) fn configure(&self, interfaces: &str, more: &str) {
         let text = format!(
             "[capture]\ninterfaces = {interfaces}\n[store]\npath = {:?}\n{more}\n",
             self.store()
@@ -43,8 +43,13 @@ impl Daemon {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.args(["agent", "--config"]);
+        self.command_of(&[PROGRAM])
+    }
+
+    /// The daemon by other words than the program's path.
+    fn command_of(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(["agent", "--config"]);
         command.arg(self.folder.path().join("flowsift.toml"));
         command.env_remove("JOURNAL_STREAM").stdin(Stdio::null());
         command
@@ -52,13 +57,18 @@ impl Daemon {
 
     /// Starts it, and waits until it says that it is ready; its status then.
     fn start(&mut self) -> String {
+        self.start_by(&[PROGRAM])
+    }
+
+    /// As [`Daemon::start`], by other words than the program's path.
+    pub(crate) fn start_by(&mut self, words: &[&str]) -> String {
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.folder.path().join("log"))
             .unwrap();
         let child = self
-            .command()
+            .command_of(words)
             .env("NOTIFY_SOCKET", self.folder.path().join("notify"))
             .env("WATCHDOG_USEC", "2000000")
             .stderr(log)
@@ -68,7 +78,7 @@ impl Daemon {
         self.told("READY=1")
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
@@ -109,7 +119,7 @@ impl Daemon {
     }
 
     /// Has the configuration read again, and waits until that is done; its status then.
-    fn reload(&mut self) -> String {
+    pub(crate) fn reload(&mut self) -> String {
         self.signal(libc::SIGHUP);
         let reloading = self.told("RELOADING=1");
         assert!(reloading.contains("\nMONOTONIC_USEC="), "{reloading}");
@@ -121,7 +131,7 @@ impl Daemon {
     }
 
     /// Stops it as the service manager does.
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.signal(libc::SIGTERM);
         let status = self.wait();
         assert_eq!(status.code(), Some(0), "{}", self.log());
@@ -131,7 +141,7 @@ impl Daemon {
     }
 
     /// Packets that the store has of an interface.
-    fn stored(&self, source: &str) -> usize {
+    pub(crate) fn stored(&self, source: &str) -> usize {
         packets(&self.store().join(source))
     }
 }
@@ -168,7 +178,7 @@ fn packets_of(file: &[u8]) -> usize {
     count
 }
 
-fn send(far: &str, count: usize) {
+pub(crate) fn send(far: &str, count: usize) {
     let sender = Sender::new(&interface(far));
     for _ in 0..count {
         sender.send(&DATAGRAM).unwrap();

@@ -102,7 +102,7 @@ fn interfaces_are_listed() {
 }
 
 /// A copy of the program in a folder that is open to all, as that of the build may not be.
-fn copy() -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn copy() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     fs::set_permissions(folder.path(), all).unwrap();

@@ -1,8 +1,13 @@
 //! What is installed beside the program: the unit's exposure, as systemd itself judges it.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::process::Command;
 
+use crate::daemon::{Daemon, send};
+use crate::namespace::{inside, veth};
+use crate::program::NOBODY;
+use crate::refused::copy;
 use crate::support::say_skipped;
 
 /// Of 10, as `systemd-analyze security` counts.
@@ -57,4 +62,48 @@ fn the_unit_gives_what_capture_needs_and_no_more() {
     // The program starts itself again, and needs no other.
     assert_eq!(value("Type"), ["notify"]);
     assert_eq!(value("KillMode"), ["mixed"]);
+}
+
+#[test]
+fn a_user_with_the_units_capabilities_captures_and_reloads() {
+    if !inside() {
+        return;
+    }
+    if Command::new("setpriv").arg("--version").output().is_err() {
+        return say_skipped("setpriv is not installed");
+    }
+    veth("fs0", "fs1", 1500);
+    let mut daemon = Daemon::new();
+    daemon.configure("[\"fs0\"]", "");
+    fs::create_dir(daemon.store()).unwrap();
+    chown(daemon.store(), Some(NOBODY), Some(NOBODY)).unwrap();
+    for open in [
+        daemon.folder.path().to_owned(),
+        daemon.folder.path().join("notify"),
+    ] {
+        fs::set_permissions(open, Permissions::from_mode(0o777)).unwrap();
+    }
+    let (_kept, program) = copy();
+    let capabilities = CAPABILITIES
+        .to_lowercase()
+        .replace("cap_", "+")
+        .replace(' ', ",");
+    let capabilities = ["bounding-set", "inh-caps", "ambient-caps"]
+        .map(|set| format!("--{set}=-all,{capabilities}"));
+    let user = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")];
+    let mut words = vec!["setpriv", "--clear-groups", "--no-new-privs"];
+    words.extend(user.iter().chain(&capabilities).map(String::as_str));
+    words.push(program.to_str().unwrap());
+    let ready = daemon.start_by(&words);
+    assert_eq!(
+        ready,
+        "READY=1\nSTATUS=Capturing from fs0",
+        "{}",
+        daemon.log()
+    );
+    send("fs1", 60);
+    daemon.reload();
+    send("fs1", 40);
+    daemon.stop();
+    assert_eq!(daemon.stored("pcap/fs0"), 100, "{}", daemon.log());
 }
