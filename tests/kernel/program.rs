@@ -48,7 +48,7 @@ fn field(process: u32, name: &str) -> String {
     value.unwrap().trim().to_owned()
 }
 
-fn signal(process: u32, signal: i32) {
+pub(crate) fn signal(process: u32, signal: i32) {
     // SAFETY: sends a signal to a process of this test.
     let result = unsafe { libc::kill(process.cast_signed(), signal) };
     assert_eq!(result, 0, "{}", io::Error::last_os_error());

@@ -15,7 +15,7 @@ use flowsift::serve::client::{Client, Next};
 use flowsift::serve::protocol::{Message, Report, SOCKET_NAME, Want};
 
 use crate::namespace::{Sender, inside, interface, ip, veth, wait_until};
-use crate::program::{NOBODY, PROGRAM, capture, said, text};
+use crate::program::{NOBODY, PROGRAM, capture, said, signal, text};
 use crate::support::say;
 
 /// Interfaces that send: enough to fill the queue of one who does not read in some seconds.
@@ -47,9 +47,7 @@ fn words(folder: &Path) -> String {
 
 /// Ends it as Ctrl-C does; what it said.
 fn stop(mut child: Child, folder: &Path) -> String {
-    let process = child.id().cast_signed();
-    // SAFETY: signals a child that has not been waited for.
-    assert_eq!(unsafe { libc::kill(process, libc::SIGINT) }, 0);
+    signal(child.id(), libc::SIGINT);
     let status = child.wait().unwrap();
     let said = words(folder);
     assert!(status.success(), "{said}");
@@ -388,11 +386,7 @@ fn a_capture_as_another_user_makes_its_socket_again() {
     // Killed, it leaves a socket that the next one replaces.
     let mut child = child;
     let worker = Client::status(&store).unwrap().0.pid;
-    // SAFETY: signals a process of this test.
-    assert_eq!(
-        unsafe { libc::kill(worker.cast_signed(), libc::SIGKILL) },
-        0
-    );
+    signal(worker, libc::SIGKILL);
     assert!(!child.wait().unwrap().success());
     let gone = ask(&store, &[], 0);
     assert_eq!(gone.status.code(), Some(3));
@@ -400,4 +394,72 @@ fn a_capture_as_another_user_makes_its_socket_again() {
     let child = start(&arguments, folder.path());
     stop(child, folder.path());
     assert!(!socket.exists());
+}
+
+#[test]
+fn a_daemon_offers_what_its_configuration_says() {
+    if !inside() {
+        return;
+    }
+    ip("link set lo up");
+    veth("fs0", "fs1", 1500);
+    let folder = tempfile::tempdir().unwrap();
+    let enter = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(folder.path(), enter).unwrap();
+    let store = folder.path().join("store");
+    let file = folder.path().join("flowsift.toml");
+    let configure = |max: u32| {
+        let text = format!(
+            "[capture]\ninterfaces = ['fs0']\n[store]\npath = {store:?}\n\
+             [socket]\ngroup = 'nogroup'\nmode = '0664'\nmax_subscribers = {max}\n\
+             [limits]\nmemory = '1MiB'\ntime = '5s'\nrows = {max}\n\
+             [metrics]\nlisten = '127.0.0.1:0'\n"
+        );
+        fs::write(&file, text).unwrap();
+    };
+    configure(7);
+    let mut command = Command::new(PROGRAM);
+    command.args(["agent", "--config"]).arg(&file);
+    command.env_remove("JOURNAL_STREAM").stdin(Stdio::null());
+    command.stderr(fs::File::create(folder.path().join("stderr")).unwrap());
+    let mut child = command.spawn().unwrap();
+    wait_until(|| {
+        let ended = child.try_wait().unwrap();
+        assert!(ended.is_none(), "{}", words(folder.path()));
+        Client::status(&store).is_ok()
+    });
+    let (hello, report) = Client::status(&store).unwrap();
+    let limits = hello.limits;
+    assert_eq!(
+        (limits.memory, limits.time, limits.rows),
+        (Some(1 << 20), Some(5_000), Some(7))
+    );
+    assert_eq!(report.subscribers.max, 7);
+    let socket = fs::metadata(store.join(SOCKET_NAME)).unwrap();
+    assert_eq!(
+        (socket.mode() & 0o777, socket.uid(), socket.gid()),
+        (0o664, 0, 65_534)
+    );
+    // A member of the group, but neither root nor the daemon's user.
+    assert_eq!(ask(&store, &[], NOBODY).status.code(), Some(0));
+    wait_until(|| words(folder.path()).contains("http://"));
+    let said = words(folder.path());
+    let address = said
+        .split("http://")
+        .nth(1)
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap();
+    assert!(metrics(address).1.contains_key("flowsift_store_segments"));
+
+    configure(3);
+    signal(child.id(), libc::SIGHUP);
+    wait_until(|| status(&store).subscribers.max == 3);
+    assert_eq!(Client::status(&store).unwrap().0.limits.rows, Some(3));
+    let said = stop(child, folder.path());
+    assert!(
+        said.contains("limits.rows") && said.contains("socket.max_subscribers"),
+        "{said}"
+    );
 }

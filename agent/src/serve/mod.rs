@@ -35,5 +35,6 @@ mod subscriber;
 #[cfg(feature = "capture")]
 mod thread;
 
-#[cfg(all(test, feature = "capture"))]
+#[cfg(test)]
+#[cfg(feature = "capture")]
 mod tests;

@@ -9,7 +9,8 @@ use super::protocol::Limits;
 pub struct Options {
     /// Permissions of the socket's file.
     pub mode: u32,
-    /// Members of this group may listen, besides root and the agent's user.
+    /// Members of this group may listen, besides root and the agent's user; `None`: of the agent's
+    /// own, but for root's.
     pub group: Option<u32>,
     /// Connections at once.
     pub max_subscribers: usize,

@@ -236,8 +236,8 @@ impl Subscriber {
         while !self.queue.is_empty() {
             match self.stream.write(&self.queue) {
                 Ok(count) => {
-                    let sent = self.queue.drain(..count);
-                    self.within = sent.last() != Some(b'\n');
+                    let mut sent = self.queue.drain(..count);
+                    self.within = sent.next_back() != Some(b'\n');
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_for_later(&error) => return,

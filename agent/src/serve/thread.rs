@@ -38,8 +38,10 @@ pub(super) struct Serving {
     /// The socket's file is not ours any more, which has been said.
     lost: bool,
     noted_refusal: Option<Instant>,
-    /// What this process runs as.
+    /// The user that this process runs as.
     own: u32,
+    /// Its group, where that is not root's.
+    own_group: Option<u32>,
 }
 
 impl Serving {
@@ -56,6 +58,7 @@ impl Serving {
             lost: false,
             noted_refusal: None,
             own: rustix::process::geteuid().as_raw(),
+            own_group: Some(rustix::process::getegid().as_raw()).filter(|group| *group != 0),
         }
     }
 
@@ -183,16 +186,19 @@ impl Serving {
         });
         let refused = match &prepared {
             Err(error) => Some(format!("the system does not say who it is: {error}")),
-            Ok(peer) => peer.admit(self.own, options.group).err().or_else(|| {
-                let full = self.subscribers.len() >= options.max_subscribers;
-                full.then(|| {
-                    format!(
-                        "{} subscribers are connected, which is all that are allowed \
+            Ok(peer) => peer
+                .admit(self.own, options.group.or(self.own_group))
+                .err()
+                .or_else(|| {
+                    let full = self.subscribers.len() >= options.max_subscribers;
+                    full.then(|| {
+                        format!(
+                            "{} subscribers are connected, which is all that are allowed \
                          (max_subscribers)",
-                        options.max_subscribers
-                    )
-                })
-            }),
+                            options.max_subscribers
+                        )
+                    })
+                }),
         };
         match (refused, prepared) {
             (None, Ok(peer)) => {

@@ -68,7 +68,8 @@ section! {
         /// The permissions of its file. Whatever they are, only root, the daemon's user and members
         /// of the group are answered.
         mode: FileMode = default(FileMode(0o660), "\"0660\"") restart,
-        /// The group that it belongs to and whose members may ask; without, none.
+        /// The group that it belongs to and whose members may ask; without, the daemon's own. They
+        /// must be able to enter the store's folder, too.
         group: Option<Text> = unset("\"adm\"") restart,
         /// Connections at the same time, at most.
         max_subscribers: Whole<1, 1024> = default(Whole(32), "32") live,
