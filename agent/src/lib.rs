@@ -69,7 +69,10 @@ mod tests {
                 "types", "zone",
             ],
         ),
-        ("live", &["capfile", "exec", "frame", "frames", "store"]),
+        (
+            "live",
+            &["capfile", "exec", "frame", "frames", "serve", "store"],
+        ),
         ("serve", &["capture", "record", "spelling", "store"]),
         (
             "render",

@@ -78,6 +78,10 @@ pub(super) enum Error {
         /// What to do about it, where that is known.
         hint: Option<String>,
     },
+    #[cfg(all(feature = "engine", feature = "capture"))]
+    /// The capture of a live query did not start; the text is what it said.
+    #[error("{0}")]
+    OwnCapture(String),
     #[cfg(feature = "engine")]
     /// A live query over a store that nobody writes to.
     #[error("error: no agent writes to {0}")]

@@ -9,6 +9,8 @@ use crate::capfile::Warning;
 use crate::exec::live::Bit;
 use crate::exec::scan::{OFFSET_BITS, ScanFile};
 use crate::frames::Frames;
+use crate::serve::client::{Client, Next};
+use crate::serve::protocol::Message;
 use crate::store::Tail;
 use crate::store::tail::Committed;
 
@@ -30,6 +32,10 @@ const BIT_BYTES: usize = 8 << 20;
 pub struct Following {
     tail: Tail,
     store: String,
+    /// The agent that writes it, which says what it has committed; without one, the files say it.
+    agent: Option<Client>,
+    /// Up to when the agent has committed everything.
+    committed_until_ns: Option<i64>,
     /// What was committed and is not read yet.
     pending: Vec<Committed>,
     /// Files so far: orders the packets of different ones.
@@ -44,16 +50,19 @@ pub struct Following {
 }
 
 impl Following {
-    /// Follows a store.
-    pub fn new(store: &Path, tail: Tail) -> Self {
+    /// Follows a store, by the word of the agent that writes it where it gives it.
+    pub fn new(store: &Path, tail: Tail, agent: Option<Client>) -> Self {
+        let is_served = agent.is_some();
         Self {
             tail,
+            agent,
+            committed_until_ns: None,
             store: store.display().to_string(),
             pending: Vec::new(),
             files: Vec::new(),
             warnings: Vec::new(),
             looked: None,
-            had_writers: false,
+            had_writers: is_served,
             settled_ns: None,
             stop_at: None,
         }
@@ -71,6 +80,37 @@ impl Following {
             }
         };
         place as u64
+    }
+
+    /// Hears what the agent says for so long, or waits where there is none.
+    fn listen(&mut self, wait: Duration, step: &mut Step) {
+        let until = Instant::now() + wait;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let Some(agent) = &mut self.agent else {
+                return std::thread::sleep(left);
+            };
+            let gone = match agent.next(left) {
+                Ok(Next::Timeout) => return,
+                Ok(Next::Message(Message::CompleteUntilNs(until_ns))) => {
+                    self.committed_until_ns = Some(until_ns);
+                    None
+                }
+                Ok(Next::Message(Message::End(reason))) => {
+                    Some(format!("the agent says: {reason}"))
+                }
+                Ok(Next::Message(_)) => None,
+                Ok(Next::Closed) => Some(format!("the agent of {} is gone", self.store)),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(note) = gone {
+                // The files go on telling what there is, as far as anybody writes them.
+                step.notes.push(note);
+                self.agent = None;
+            } else if left.is_zero() {
+                return;
+            }
+        }
     }
 
     fn read(&mut self, committed: &Committed, step: &mut Step) -> Result<(), Error> {
@@ -116,9 +156,12 @@ impl Feed for Following {
         let mut step = Step::default();
         if self.pending.is_empty() {
             let since = self.looked.map_or(LOOK_INTERVAL, |looked| looked.elapsed());
-            std::thread::sleep(LOOK_INTERVAL.saturating_sub(since).min(timeout));
+            self.listen(LOOK_INTERVAL.saturating_sub(since).min(timeout), &mut step);
             self.looked = Some(Instant::now());
-            let now_ns = now_ns();
+            let complete_ns = match &self.agent {
+                Some(_) => self.committed_until_ns,
+                None => Some(now_ns().saturating_sub(nanos(SETTLE))),
+            };
             let news = self.tail.look()?;
             let gone = news.removed.into_iter();
             step.notes.extend(
@@ -129,11 +172,12 @@ impl Feed for Following {
             }
             // The agent ended in order: what it wrote last has been read by now.
             let stopped = self.stop_at.is_some_and(|at| Instant::now() >= at);
-            step.over = (news.writers == 0 || stopped) && news.committed.is_empty();
+            let ended = news.writers == 0 && self.agent.is_none();
+            step.over = (ended || stopped) && news.committed.is_empty();
             self.had_writers = true;
             self.pending = news.committed;
             self.pending.reverse();
-            self.settled_ns = Some(now_ns.saturating_sub(nanos(SETTLE)));
+            self.settled_ns = complete_ns;
         }
         if let Some(committed) = self.pending.pop() {
             self.read(&committed, &mut step)?;

@@ -1,6 +1,6 @@
 //! The loop of a live query: packets in, windows closed, answers shown, until there is an end.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
@@ -38,7 +38,7 @@ pub(super) struct Job<'a> {
     pub(super) past: Option<Bit>,
     pub(super) duration: Option<Duration>,
     /// The store whose loss belongs to the answer.
-    pub(super) store: Option<&'a Path>,
+    pub(super) store: Option<PathBuf>,
 }
 
 /// Runs it to its end; the exit code.
@@ -58,6 +58,9 @@ async fn run(job: Job<'_>) -> Result<u8, Error> {
     let window = job.every.unwrap_or(super::DEFAULT_EVERY);
     let window_ns = i64::try_from(window.as_nanos()).unwrap_or(i64::MAX);
     let mut live = Live::new(&job.pipeline, &job.options, window_ns, Arc::clone(&report)).await?;
+    if job.store.is_some() {
+        live.begin(super::now_ns());
+    }
     let mut view = View::new(job.answer, &job.pipeline, job.every.is_some(), &live);
     let mut source = Source::start(job.feed, job.duration)?;
     if let Some(past) = &job.past {
@@ -72,7 +75,7 @@ async fn run(job: Job<'_>) -> Result<u8, Error> {
     let last = live.close_until(i64::MAX, view.shows_windows()).await?;
     view.windows(&live, &last).await?;
     report.add_warnings(&warnings);
-    let missed = |answer: &Answer| missed::of(job.store, &job.pipeline, answer);
+    let missed = |answer: &Answer| missed::of(job.store.as_deref(), &job.pipeline, answer);
     let missed = view.last(&live, missed).await?;
     query::notes(&report);
     if live.late_packets() > 0 {
@@ -138,7 +141,9 @@ struct Source {
     steps: mpsc::Receiver<Result<Step, live::Error>>,
     /// Set to end it in order.
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Vec<Warning>>>,
+    thread: Option<JoinHandle<Box<dyn Feed>>>,
+    /// What came of it: a feed may hold what the answer still needs.
+    feed: Option<Box<dyn Feed>>,
 }
 
 impl Source {
@@ -159,7 +164,7 @@ impl Source {
                     let step = feed.next(FEED_WAIT);
                     let over = step.as_ref().map_or(true, |step| step.over);
                     if output.blocking_send(step).is_err() || over {
-                        return feed.warnings();
+                        return feed;
                     }
                 }
             })
@@ -168,6 +173,7 @@ impl Source {
             steps,
             stop,
             thread: Some(thread),
+            feed: None,
         })
     }
 
@@ -177,8 +183,8 @@ impl Source {
         self.steps.close();
         while self.steps.try_recv().is_ok() {}
         let thread = self.thread.take();
-        thread
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_default()
+        self.feed = thread.and_then(|thread| thread.join().ok());
+        let feed = self.feed.as_ref();
+        feed.map(|feed| feed.warnings()).unwrap_or_default()
     }
 }

@@ -2,14 +2,18 @@
 //! its windows close, and the answer over all at the end.
 
 mod driver;
+#[cfg(feature = "capture")]
+mod own;
 mod pipe;
 mod screen;
 mod view;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::driver::{Job, drive};
+#[cfg(feature = "capture")]
+use self::own::OwnCapture;
 use super::args::{Every, GrowingArgs, QueryArgs, ReplayArgs};
 use super::error::Error;
 use super::{input, query, query_text};
@@ -19,6 +23,8 @@ use crate::exec::live::Bit;
 use crate::exec::scan::matches_tag;
 use crate::live::{self, Feed, Following, Replay};
 use crate::plan::pipeline::Pipeline;
+use crate::serve::client::{Client, ClientError};
+use crate::serve::protocol::Want;
 use crate::store::Tail;
 use crate::store::tail::Wants;
 
@@ -47,14 +53,16 @@ pub(in crate::cli) fn replay(args: &ReplayArgs) -> Result<u8, Error> {
 pub(in crate::cli) fn query(args: &QueryArgs) -> Result<u8, Error> {
     let text = query_text::read(&args.text)?;
     let pipeline = query::resolve(&text, &args.answer)?;
-    let Some(store) = &args.store else {
-        return Err(Error::Usage {
-            message: "--live needs something that packets come from".to_owned(),
-            hint: "name the store that an agent writes, or an interface: --store DIR, -i IFACE"
-                .to_owned(),
-        });
+    let (feed, past, options, store) = match &args.store {
+        Some(store) => {
+            let (feed, past, options) = following(store, args, &pipeline)?;
+            (feed, past, options, store.clone())
+        }
+        None => {
+            let (feed, store) = own(args, &pipeline)?;
+            (feed, None, query::limits(&args.answer), store)
+        }
     };
-    let (feed, past, options) = following(store, args, &pipeline)?;
     drive(Job {
         options,
         pipeline,
@@ -67,38 +75,73 @@ pub(in crate::cli) fn query(args: &QueryArgs) -> Result<u8, Error> {
     })
 }
 
+/// What this program captures itself, and the store that it goes through.
+#[cfg(feature = "capture")]
+fn own(args: &QueryArgs, pipeline: &Pipeline) -> Result<(Box<dyn Feed>, PathBuf), Error> {
+    if args.interface.is_empty() {
+        return Err(nothing_to_follow());
+    }
+    let capture = OwnCapture::start(args, wants(pipeline))?;
+    let store = capture.store().to_owned();
+    Ok((Box::new(capture), store))
+}
+
+#[cfg(not(feature = "capture"))]
+fn own(_: &QueryArgs, _: &Pipeline) -> Result<(Box<dyn Feed>, PathBuf), Error> {
+    Err(nothing_to_follow())
+}
+
+fn nothing_to_follow() -> Error {
+    Error::Usage {
+        message: "--live needs something that packets come from".to_owned(),
+        hint: "name the store that an agent writes, or an interface: --store DIR, -i IFACE"
+            .to_owned(),
+    }
+}
+
+/// Which sources of a store the query asks for.
+fn wants(pipeline: &Pipeline) -> Wants {
+    let asked = pipeline.tags.clone();
+    Box::new(move |source| asked.iter().any(|tag| matches_tag(tag, &source.tag)))
+}
+
 type Source = (Box<dyn Feed>, Option<Bit>, RunOptions);
 
 /// A store from now on, or from a time on where one is given.
 fn following(store: &Path, args: &QueryArgs, pipeline: &Pipeline) -> Result<Source, Error> {
     let bounded =
         args.from.is_some() || args.last.is_some() || pipeline.start.or(pipeline.end).is_some();
-    let options = match bounded {
+    let mut options = match bounded {
         true => query::run_options(args, pipeline)?,
         false => query::limits(&args.answer),
     };
-    let tags = input::stored_tags(store, pipeline)?;
-    let asked = pipeline.tags.clone();
-    let wants: Wants =
-        Box::new(move |source| asked.iter().any(|tag| matches_tag(tag, &source.tag)));
+    let agent = match Client::connect(store, Want::Commits) {
+        Ok(agent) => Some(agent),
+        Err(error @ (ClientError::Refused { .. } | ClientError::Version { .. })) => {
+            return Err(Error::Agent(error));
+        }
+        // Its files may be open to those to whom the socket is not.
+        Err(error) => {
+            eprintln!("note: {error}; following the store's files alone");
+            None
+        }
+    };
+    let memory = agent.as_ref().and_then(|agent| agent.hello().limits.memory);
+    if let Some(memory) = memory.and_then(|bytes| usize::try_from(bytes).ok()) {
+        options.memory_limit_bytes = options.memory_limit_bytes.min(memory);
+    }
     let (tail, past) = match bounded {
         true => {
+            let tags = input::stored_tags(store, pipeline)?;
             let snapshot = input::snapshot(store, &tags)?;
-            let tail = Tail::new(store, wants, Some(&snapshot))?;
+            let tail = Tail::new(store, wants(pipeline), Some(&snapshot))?;
             let files = input::scan_files(&snapshot)?;
             let from_ns = options.from_ns.unwrap_or(i64::MIN);
             (tail, Some(live::past(files, from_ns)))
         }
-        false => (Tail::new(store, wants, None)?, None),
+        false => (Tail::new(store, wants(pipeline), None)?, None),
     };
-    let options = match bounded {
-        true => options,
-        false => RunOptions {
-            from_ns: Some(now_ns()),
-            ..options
-        },
-    };
-    Ok((Box::new(Following::new(store, tail)), past, options))
+    Ok((Box::new(Following::new(store, tail, agent)), past, options))
 }
 
 fn now_ns() -> i64 {

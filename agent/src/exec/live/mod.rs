@@ -49,6 +49,8 @@ pub struct Live {
     engine: Engine,
     report: Arc<ScanReport>,
     range: TimeRange,
+    /// When it began, where it has no other start.
+    since_ns: Option<i64>,
     /// Operations that run window by window.
     first: Option<CutPlan>,
     rest: Rest,
@@ -152,6 +154,7 @@ impl Live {
             engine,
             report,
             range,
+            since_ns: None,
             first,
             rest,
             window_ns,
@@ -163,6 +166,11 @@ impl Live {
         };
         live.closed = live.tapes(live.rest.cuts());
         Ok(live)
+    }
+
+    /// Says when it began: what was missed before is not the answer's.
+    pub fn begin(&mut self, since_ns: i64) {
+        self.since_ns = Some(since_ns);
     }
 
     /// Width of the windows, in nanoseconds.
@@ -347,7 +355,7 @@ impl Live {
         Ok(Answer {
             columns,
             shape,
-            span_ns: (self.range.start, self.range.end),
+            span_ns: (self.range.start.or(self.since_ns), self.range.end),
             asked_ns: now_ns(),
             stream,
             report: Arc::clone(&self.report),
