@@ -128,7 +128,10 @@ impl Overseer for Daemon {
     }
 
     fn updated(&mut self) {
-        self.notifier.ready(&self.status());
+        // Before the worker works, its first word makes it ready.
+        if self.ready {
+            self.notifier.ready(&self.status());
+        }
     }
 
     fn stopping(&mut self) {

@@ -124,11 +124,12 @@ impl Parent<'_> {
             if self.signals.report.swap(false, Relaxed) {
                 self.worker.send(&Message::Statistics)?;
             }
-            let update = self.overseer.turn(&self.signals);
             if self.detached {
                 continue;
             }
-            if let Some(update) = update {
+            // Once it is to stop, nothing else is wanted.
+            let update = (!self.stopping).then(|| self.overseer.turn(&self.signals));
+            if let Some(update) = update.flatten() {
                 self.update(update)?;
             }
             let changes = match self.attacher.poll(LOOK_INTERVAL) {
