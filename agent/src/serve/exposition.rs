@@ -4,7 +4,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::protocol::{Interface, Report};
+use super::protocol::{GONE, Interface, Report};
 use crate::store::usage::Usage;
 
 /// Reasons for which packets can be lost, each with a line of its own from the start: a counter
@@ -29,7 +29,7 @@ pub(super) fn text(report: &Report, started_ns: i64, usage: Option<&Usage>) -> S
         "When the capture began, since 1970.",
         seconds(started_ns),
     );
-    interfaces(&mut out, &report.interfaces);
+    interfaces(&mut out, &by_name(&report.interfaces));
     out.counter(
         "flowsift_capture_packets_unconfigured_total",
         "Packets that passed while an interface was attached or detached.",
@@ -60,6 +60,24 @@ pub(super) fn text(report: &Report, started_ns: i64, usage: Option<&Usage>) -> S
     out.0
 }
 
+/// One of each name: an interface that is captured under another tag than before is counted anew,
+/// but a series must be there once.
+fn by_name(interfaces: &[Interface]) -> Vec<Interface> {
+    let mut all: Vec<Interface> = Vec::new();
+    for interface in interfaces {
+        match all.iter_mut().find(|other| other.name == interface.name) {
+            Some(first) => {
+                first.counts.add(&interface.counts);
+                if first.mode == GONE {
+                    first.mode.clone_from(&interface.mode);
+                }
+            }
+            None => all.push(interface.clone()),
+        }
+    }
+    all
+}
+
 fn interfaces(out: &mut Text, interfaces: &[Interface]) {
     type Figure = (&'static str, Kind, &'static str, fn(&Interface) -> u64);
     let figures: [Figure; 6] = [
@@ -67,7 +85,7 @@ fn interfaces(out: &mut Text, interfaces: &[Interface]) {
             "flowsift_capture_interface_up",
             Kind::Gauge,
             "Whether packets of the interface are captured now.",
-            |interface| u64::from(interface.mode != "gone"),
+            |interface| u64::from(interface.mode != GONE),
         ),
         (
             "flowsift_capture_packets_seen_total",
@@ -296,6 +314,23 @@ mod tests {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");
         }
         assert!(!text.contains("flowsift_store_segments"));
+        let mut again = report();
+        let mut lan0 = again.interfaces[0].clone();
+        lan0.tag = "other".to_owned();
+        again.interfaces[0].mode = GONE.to_owned();
+        again.interfaces.push(lan0);
+        let text = super::text(&again, 0, None);
+        for line in [
+            "flowsift_capture_packets_seen_total{interface=\"lan0\"} 24",
+            "flowsift_capture_packets_left_out_total{interface=\"lan0\",reason=\"own\"} 2",
+            "flowsift_capture_interface_up{interface=\"lan0\"} 1",
+        ] {
+            assert_eq!(
+                text.lines().filter(|other| *other == line).count(),
+                1,
+                "{text}"
+            );
+        }
         let usage = Usage {
             free_bytes: 7,
             ..Usage::default()

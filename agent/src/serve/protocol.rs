@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// whoever reads passes over what it does not know.
 pub const PROTOCOL: u32 = 1;
 
+/// The mode of an interface that is not there.
+pub const GONE: &str = "gone";
+
 /// Name of the socket in the store's folder.
 pub const SOCKET_NAME: &str = crate::store::layout::SOCKET_NAME;
 
@@ -143,6 +146,24 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Counts both.
+    pub fn add(&mut self, other: &Self) {
+        self.seen += other.seen;
+        self.seen_bytes += other.seen_bytes;
+        self.stored += other.stored;
+        self.stored_bytes += other.stored_bytes;
+        self.cut += other.cut;
+        self.tuples_dropped += other.tuples_dropped;
+        for (all, more) in [
+            (&mut self.dropped, &other.dropped),
+            (&mut self.left_out, &other.left_out),
+        ] {
+            for (reason, count) in more {
+                *all.entry(reason.clone()).or_default() += count;
+            }
+        }
+    }
+
     /// Lost packets, whatever the reason.
     #[must_use]
     pub fn lost(&self) -> u64 {

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::options::SharedOptions;
-use super::protocol::{Commit, Counts, Hello, Interface, Loss, PROTOCOL, Report, Subscribers};
+use super::protocol::{
+    Commit, Counts, GONE, Hello, Interface, Loss, PROTOCOL, Report, Subscribers,
+};
 use crate::record::{Board, Committed, InterfaceState, Sample, Status};
 use crate::store::Source;
 use crate::store::loss::Reason;
@@ -182,7 +184,7 @@ fn interface(state: &InterfaceState, earliest: &InterfaceState, well: String) ->
         well,
         mode: state
             .mode
-            .map_or_else(|| "gone".to_owned(), |mode| mode.to_string()),
+            .map_or_else(|| GONE.to_owned(), |mode| mode.to_string()),
         packets_per_second: rate(now.kernel.seen, then.kernel.seen),
         bytes_per_second: rate(now.kernel.seen_bytes, then.kernel.seen_bytes),
         counts: counts(now),
