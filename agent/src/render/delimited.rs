@@ -95,6 +95,10 @@ impl<W: Write> Sink for Delimited<W> {
         Ok(())
     }
 
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.out.flush()?)
+    }
+
     fn finish(&mut self) -> Result<(), Error> {
         Ok(self.out.flush()?)
     }

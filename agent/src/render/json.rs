@@ -106,6 +106,10 @@ impl<W: Write> Sink for Json<W> {
         self.missed = missed.clone();
     }
 
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.out.flush()?)
+    }
+
     fn finish(&mut self) -> Result<(), Error> {
         if self.frame == Frame::Document {
             self.line.clear();

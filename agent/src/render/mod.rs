@@ -97,6 +97,11 @@ pub trait Sink {
     /// have no place for it.
     fn missed(&mut self, _missed: &Missed) {}
 
+    /// Writes out what can be written by now, for answers that grow.
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Writes what is left. Call it once; a sink that is dropped instead leaves a partial output.
     fn finish(&mut self) -> Result<(), Error>;
 
@@ -194,6 +199,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn missed(&mut self, missed: &Missed) {
         (**self).missed(missed);
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        (**self).flush()
     }
 
     fn finish(&mut self) -> Result<(), Error> {

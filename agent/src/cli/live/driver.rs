@@ -37,6 +37,8 @@ pub(super) struct Job<'a> {
     /// What is there already.
     pub(super) past: Option<Bit>,
     pub(super) duration: Option<Duration>,
+    /// Rows that an answer may have.
+    pub(super) max_rows: Option<u64>,
     /// The store whose loss belongs to the answer.
     pub(super) store: Option<PathBuf>,
 }
@@ -61,6 +63,9 @@ async fn run(job: Job<'_>) -> Result<u8, Error> {
     if job.store.is_some() {
         live.begin(super::now_ns());
     }
+    if let Some(rows) = job.max_rows {
+        live.limit_rows(rows);
+    }
     let mut view = View::new(job.answer, &job.pipeline, job.every.is_some(), &live);
     let mut source = Source::start(job.feed, job.duration)?;
     if let Some(past) = &job.past {
@@ -83,6 +88,10 @@ async fn run(job: Job<'_>) -> Result<u8, Error> {
             "warning: {} packets came after their window had closed and are not in the answer",
             live.late_packets()
         );
+    }
+    if live.is_cut() {
+        let rows = job.max_rows.unwrap_or_default();
+        eprintln!("warning: an answer had more than the {rows} rows that the agent allows");
     }
     missed::print(&missed);
     let damaged = !missed.damaged.is_empty() || live.late_packets() > 0;

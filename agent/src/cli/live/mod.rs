@@ -5,6 +5,7 @@ mod driver;
 #[cfg(feature = "capture")]
 mod own;
 mod pipe;
+mod rows;
 mod screen;
 mod view;
 
@@ -15,6 +16,7 @@ use self::driver::{Job, drive};
 #[cfg(feature = "capture")]
 use self::own::OwnCapture;
 use super::args::{Every, GrowingArgs, QueryArgs, ReplayArgs};
+use super::courtesy::Courtesy;
 use super::error::Error;
 use super::{input, query, query_text};
 use crate::capfile;
@@ -24,7 +26,7 @@ use crate::exec::scan::matches_tag;
 use crate::live::{self, Feed, Following, Replay};
 use crate::plan::pipeline::Pipeline;
 use crate::serve::client::{Client, ClientError};
-use crate::serve::protocol::Want;
+use crate::serve::protocol::{Limits, Want};
 use crate::store::Tail;
 use crate::store::tail::Wants;
 
@@ -45,6 +47,7 @@ pub(in crate::cli) fn replay(args: &ReplayArgs) -> Result<u8, Error> {
         feed: Box::new(feed),
         past: None,
         duration: None,
+        max_rows: None,
         store: None,
     })
 }
@@ -53,24 +56,44 @@ pub(in crate::cli) fn replay(args: &ReplayArgs) -> Result<u8, Error> {
 pub(in crate::cli) fn query(args: &QueryArgs) -> Result<u8, Error> {
     let text = query_text::read(&args.text)?;
     let pipeline = query::resolve(&text, &args.answer)?;
-    let (feed, past, options, store) = match &args.store {
-        Some(store) => {
-            let (feed, past, options) = following(store, args, &pipeline)?;
-            (feed, past, options, store.clone())
-        }
+    let (mut source, store) = match &args.store {
+        Some(store) => (following(store, args, &pipeline)?, store.clone()),
         None => {
             let (feed, store) = own(args, &pipeline)?;
-            (feed, None, query::limits(&args.answer), store)
+            let source = Source {
+                feed,
+                past: None,
+                options: query::limits(&args.answer),
+                limits: Limits::default(),
+            };
+            (source, store)
         }
     };
+    // After a capture of our own was started, and before threads are: they inherit the priority.
+    let courtesy = Courtesy::new(&store);
+    source.options.pause = courtesy.pause();
+    let allowed = source.limits.time.map(Duration::from_millis);
+    let duration = match (args.duration, allowed) {
+        (Some(asked), Some(allowed)) => Some(asked.min(allowed)),
+        (asked, allowed) => asked.or(allowed),
+    };
+    if duration != args.duration
+        && let Some(allowed) = duration
+    {
+        eprintln!(
+            "note: the agent lets a query run for {} s",
+            allowed.as_secs_f64()
+        );
+    }
     drive(Job {
-        options,
+        options: source.options,
         pipeline,
         answer: &args.answer,
         every: every(&args.growing),
-        feed,
-        past,
-        duration: args.duration,
+        feed: source.feed,
+        past: source.past,
+        duration,
+        max_rows: source.limits.rows,
         store: Some(store),
     })
 }
@@ -105,7 +128,13 @@ fn wants(pipeline: &Pipeline) -> Wants {
     Box::new(move |source| asked.iter().any(|tag| matches_tag(tag, &source.tag)))
 }
 
-type Source = (Box<dyn Feed>, Option<Bit>, RunOptions);
+/// What a store gives, and how much of it may be taken.
+struct Source {
+    feed: Box<dyn Feed>,
+    past: Option<Bit>,
+    options: RunOptions,
+    limits: Limits,
+}
 
 /// A store from now on, or from a time on where one is given.
 fn following(store: &Path, args: &QueryArgs, pipeline: &Pipeline) -> Result<Source, Error> {
@@ -126,8 +155,10 @@ fn following(store: &Path, args: &QueryArgs, pipeline: &Pipeline) -> Result<Sour
             None
         }
     };
-    let memory = agent.as_ref().and_then(|agent| agent.hello().limits.memory);
-    if let Some(memory) = memory.and_then(|bytes| usize::try_from(bytes).ok()) {
+    let limits = agent.as_ref().map(|agent| agent.hello().limits);
+    let limits = limits.unwrap_or_default();
+    let memory = limits.memory.and_then(|bytes| usize::try_from(bytes).ok());
+    if let Some(memory) = memory {
         options.memory_limit_bytes = options.memory_limit_bytes.min(memory);
     }
     let (tail, past) = match bounded {
@@ -141,7 +172,12 @@ fn following(store: &Path, args: &QueryArgs, pipeline: &Pipeline) -> Result<Sour
         }
         false => (Tail::new(store, wants(pipeline), None)?, None),
     };
-    Ok((Box::new(Following::new(store, tail, agent)), past, options))
+    Ok(Source {
+        feed: Box::new(Following::new(store, tail, agent)),
+        past,
+        options,
+        limits,
+    })
 }
 
 fn now_ns() -> i64 {

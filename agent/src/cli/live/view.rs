@@ -6,6 +6,7 @@ use super::super::error::Error;
 use super::super::output::{self, Output};
 use super::super::terminal;
 use super::pipe::Pipe;
+use super::rows::Rows;
 use super::screen::Screen;
 use crate::exec::Answer;
 use crate::exec::live::{Closed, Live};
@@ -25,6 +26,8 @@ enum How<'a> {
     Last,
     /// Windows one below the other.
     Pipe(Pipe<'a>),
+    /// Rows of packets, as they come, in one document.
+    Rows(Rows<'a>),
     /// One picture.
     Screen(Screen<'a>),
 }
@@ -38,12 +41,7 @@ impl<'a> View<'a> {
     ) -> Self {
         let to_file = args.output.is_some() || args.write.is_some();
         // A document has one answer, and a chart that is drawn is drawn on a screen.
-        let format_has_windows = args.format.is_none_or(|format| {
-            matches!(
-                format,
-                Format::Table | Format::Text | Format::Tsv | Format::Csv
-            )
-        });
+        let format_has_windows = is_text(args.format);
         let on_screen = terminal::stdout_is_screen() && !to_file;
         let how = if live.has_final_answer()
             && on_screen
@@ -53,8 +51,10 @@ impl<'a> View<'a> {
             How::Screen(Screen::new(args, pipeline))
         } else if live.has_final_answer() && (!windows || to_file || !format_has_windows) {
             How::Last
-        } else {
+        } else if live.has_final_answer() || is_text(args.format) && !to_file {
             How::Pipe(Pipe::new(args, pipeline, live.has_final_answer()))
+        } else {
+            How::Rows(Rows::new(args, pipeline))
         };
         Self {
             args,
@@ -65,14 +65,16 @@ impl<'a> View<'a> {
 
     /// Whether the answer of every window is wanted.
     pub(super) fn shows_windows(&self) -> bool {
-        matches!(self.how, How::Pipe(_))
+        matches!(self.how, How::Pipe(_) | How::Rows(_))
     }
 
     /// Shows windows that closed.
     pub(super) async fn windows(&mut self, live: &Live, closed: &[Closed]) -> Result<(), Error> {
-        if let How::Pipe(pipe) = &mut self.how {
-            for window in closed {
-                pipe.window(live, window).await?;
+        for window in closed {
+            match &mut self.how {
+                How::Pipe(pipe) => pipe.window(live, window).await?,
+                How::Rows(rows) => rows.window(live, window).await?,
+                How::Screen(_) | How::Last => {}
             }
         }
         Ok(())
@@ -82,7 +84,7 @@ impl<'a> View<'a> {
     pub(super) async fn refresh(&mut self, live: &Live, now: bool) -> Result<(), Error> {
         match &mut self.how {
             How::Screen(screen) => screen.refresh(live, now).await,
-            How::Pipe(_) | How::Last => Ok(()),
+            How::Pipe(_) | How::Rows(_) | How::Last => Ok(()),
         }
     }
 
@@ -90,7 +92,7 @@ impl<'a> View<'a> {
     pub(super) fn note(&mut self, note: &str) {
         match &mut self.how {
             How::Screen(screen) => screen.note(note),
-            How::Pipe(_) | How::Last => eprintln!("note: {note}"),
+            How::Pipe(_) | How::Rows(_) | How::Last => eprintln!("note: {note}"),
         }
     }
 
@@ -111,10 +113,23 @@ impl<'a> View<'a> {
         if let How::Pipe(pipe) = &mut self.how {
             return pipe.last(live, missed).await;
         }
+        if let How::Rows(rows) = &mut self.how {
+            return rows.last(live, missed).await;
+        }
         let mut answer = live.answer().await?;
         let output = Output::choose(self.args, &answer.shape)?;
         let options = output.options(self.args, self.pipeline, terminal::size());
         let writer = output.open()?;
         output::show(&mut answer, output.format, options, writer, &mut 0, missed).await
     }
+}
+
+/// Whether answers in this format can stand one below the other.
+fn is_text(format: Option<Format>) -> bool {
+    format.is_none_or(|format| {
+        matches!(
+            format,
+            Format::Table | Format::Text | Format::Tsv | Format::Csv
+        )
+    })
 }

@@ -11,6 +11,7 @@
 //! needs, and the answer is that of the same query over the same packets in a file.
 
 mod cut;
+mod limit;
 mod prefix;
 mod source;
 mod tape;
@@ -21,6 +22,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::physical_plan::streaming::PartitionStream;
@@ -64,6 +66,9 @@ pub struct Live {
     /// Windows that start before have closed.
     closed_until_ns: i64,
     late: u64,
+    max_rows: Option<u64>,
+    /// Whether an answer had more rows than it may have.
+    cut: Arc<AtomicBool>,
 }
 
 /// What runs over all windows.
@@ -163,9 +168,21 @@ impl Live {
             closed: Vec::new(),
             closed_until_ns: i64::MIN,
             late: 0,
+            max_rows: None,
+            cut: Arc::default(),
         };
         live.closed = live.tapes(live.rest.cuts());
         Ok(live)
+    }
+
+    /// Answers have at most so many rows; what is beyond is left out, and [`Self::is_cut`] says so.
+    pub fn limit_rows(&mut self, rows: u64) {
+        self.max_rows = Some(rows);
+    }
+
+    /// Whether an answer had more rows than it may have.
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Relaxed)
     }
 
     /// Says when it began: what was missed before is not the answer's.
@@ -351,6 +368,10 @@ impl Live {
                 }
                 chart::resume(&self.engine, input, streams, self.range).await?
             }
+        };
+        let stream = match self.max_rows {
+            Some(rows) => limit::rows(stream, rows, Arc::clone(&self.cut)),
+            None => stream,
         };
         Ok(Answer {
             columns,
