@@ -118,7 +118,9 @@ impl Channel {
         };
         let Ok(length) = usize::try_from(length) else {
             return match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::ConnectionReset => Ok(Received::Closed),
+                // The other part ended with messages unread. The kernel says so once, before what
+                // that part had sent itself (unix_release_sock, sock_error).
+                error if error.kind() == io::ErrorKind::ConnectionReset => self.read(),
                 error => nothing_if_interrupted(error),
             };
         };
@@ -147,6 +149,24 @@ mod tests {
     use super::*;
 
     const NOW: Duration = Duration::ZERO;
+
+    #[test]
+    fn what_was_said_before_the_end_is_heard_also_by_who_was_not_heard() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        ours.send(&Message::Working).unwrap();
+        theirs.send(&Message::Stop).unwrap();
+        theirs.send(&Message::Detached).unwrap();
+        drop(theirs);
+        for said in [Message::Stop, Message::Detached] {
+            let heard = ours.receive(NOW).unwrap();
+            assert!(
+                matches!(&heard, Received::Message(it) if *it == said),
+                "{heard:?}"
+            );
+        }
+        assert!(matches!(ours.receive(NOW).unwrap(), Received::Closed));
+        assert!(matches!(ours.receive(NOW).unwrap(), Received::Closed));
+    }
 
     #[test]
     fn messages_stay_apart_and_the_end_is_seen() {

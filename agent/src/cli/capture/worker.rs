@@ -197,7 +197,8 @@ impl Piped {
             return;
         }
         self.said = Some(Instant::now());
-        self.gone |= self.end.send(&Message::Working).is_err();
+        // Where nobody hears it, what they said before is still to be read, up to the end.
+        let _ = self.end.send(&Message::Working);
     }
 
     /// Takes one message; `None` where none came. Whether it is the answer to a detach.
