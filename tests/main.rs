@@ -7,6 +7,7 @@ mod command_line;
 mod golden;
 mod paths;
 mod readme;
+mod replay;
 mod store;
 mod support;
 mod swarm;

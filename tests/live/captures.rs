@@ -12,7 +12,7 @@ use crate::room::{alone, folder, lost_by_veth, path, root, say, veth};
 use crate::sender::tcpreplay;
 
 /// The most that an interface can have.
-const MTU: u32 = 65_535;
+pub(crate) const MTU: u32 = 65_535;
 /// Shorter frames are refused by the kernel's packet sockets, as are longer ones.
 const SENDABLE: std::ops::RangeInclusive<usize> = 14..=MTU as usize + 14;
 
@@ -33,17 +33,17 @@ enum Group {
 }
 
 /// A capture to be sent.
-struct Piece {
+pub(crate) struct Piece {
     /// Its table of tshark's.
     expected: PathBuf,
     group: Group,
     /// The file that is sent: itself, or what of it can be sent.
-    file: PathBuf,
-    packets: Vec<Packet>,
+    pub(crate) file: PathBuf,
+    pub(crate) packets: Vec<Packet>,
 }
 
 /// Files and packets that are not sent, by reason.
-type Excluded = BTreeMap<&'static str, u64>;
+pub(crate) type Excluded = BTreeMap<&'static str, u64>;
 
 #[test]
 fn every_capture_is_stored_byte_for_byte_in_order() {
@@ -147,7 +147,7 @@ fn compare_tables(pieces: &[&Piece], store: &Path, group: Group) {
 }
 
 /// All captures that are Ethernet, as libpcap reads them.
-fn pieces(work: &tempfile::TempDir, excluded: &mut Excluded) -> Vec<Piece> {
+pub(crate) fn pieces(work: &tempfile::TempDir, excluded: &mut Excluded) -> Vec<Piece> {
     let set = capture_set();
     let manifest = std::fs::read_to_string(set.join("MANIFEST.tsv")).unwrap();
     let names = manifest.lines().skip(1).map(|line| line.split('\t').next());

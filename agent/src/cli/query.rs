@@ -22,6 +22,13 @@ pub(super) fn run(args: &QueryArgs) -> Result<u8, Error> {
     if args.live {
         return live::query(args);
     }
+    if args.growing.every.is_some() {
+        return Err(Error::Usage {
+            message: "--every is for answers that grow".to_owned(),
+            hint: "add --live, or play the files again: flowsift replay -r FILE --every TIME"
+                .to_owned(),
+        });
+    }
     let text = query_text::read(&args.text)?;
     let pipeline = resolve(&text, &args.answer)?;
     let mut options = run_options(args, &pipeline)?;

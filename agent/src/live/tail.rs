@@ -47,6 +47,8 @@ pub struct Following {
     settled_ns: Option<i64>,
     /// Set once it is told to end: what is on its way then still arrives.
     stop_at: Option<Instant>,
+    /// The last look was the last: whoever goes on writing is not waited for.
+    ends: bool,
 }
 
 impl Following {
@@ -65,6 +67,7 @@ impl Following {
             had_writers: is_served,
             settled_ns: None,
             stop_at: None,
+            ends: false,
         }
     }
 
@@ -157,7 +160,8 @@ impl Feed for Following {
         if self.pending.is_empty() {
             let since = self.looked.map_or(LOOK_INTERVAL, |looked| looked.elapsed());
             self.listen(LOOK_INTERVAL.saturating_sub(since).min(timeout), &mut step);
-            self.looked = Some(Instant::now());
+            let looked = Instant::now();
+            self.looked = Some(looked);
             let complete_ns = match &self.agent {
                 Some(_) => self.committed_until_ns,
                 None => Some(now_ns().saturating_sub(nanos(SETTLE))),
@@ -171,9 +175,9 @@ impl Feed for Following {
                 return Err(Error::NoWriter(self.store.clone()));
             }
             // The agent ended in order: what it wrote last has been read by now.
-            let stopped = self.stop_at.is_some_and(|at| Instant::now() >= at);
             let ended = news.writers == 0 && self.agent.is_none();
-            step.over = (ended || stopped) && news.committed.is_empty();
+            self.ends =
+                ended && news.committed.is_empty() || self.stop_at.is_some_and(|at| looked >= at);
             self.had_writers = true;
             self.pending = news.committed;
             self.pending.reverse();
@@ -184,6 +188,7 @@ impl Feed for Following {
         }
         if self.pending.is_empty() {
             step.complete_until_ns = self.settled_ns;
+            step.over = self.ends;
         }
         Ok(step)
     }
@@ -213,4 +218,58 @@ fn now_ns() -> i64 {
 
 fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{RecordBlock, SourceWriter, WriterOptions};
+
+    fn packet() -> RecordBlock {
+        let mut block = RecordBlock::default();
+        block.push(now_ns(), 60, &[7; 60]);
+        block
+    }
+
+    /// It would else go on for as long as there is traffic.
+    #[test]
+    fn it_ends_though_the_writer_goes_on_and_misses_nothing_before() {
+        let store = tempfile::tempdir().unwrap();
+        let source = store.path().join("pcap/lan0");
+        std::fs::create_dir_all(&source).unwrap();
+        let (mut writer, _) =
+            SourceWriter::open(&source, WriterOptions::default(), now_ns()).unwrap();
+        let tail = Tail::new(store.path(), Box::new(|_| true), None).unwrap();
+        let mut following = Following::new(store.path(), tail, None);
+        let (mut before, mut written, mut read) = (0, 0, 0);
+        let mut told = None;
+        let start = Instant::now();
+        loop {
+            // Each look finds another packet.
+            writer.append(&packet());
+            written += 1;
+            if told.is_none() && written == 5 {
+                following.stop();
+                (told, before) = (Some(Instant::now()), written);
+            }
+            let step = following.next(LOOK_INTERVAL).unwrap();
+            for bit in &step.bits {
+                let Bit::Frames { frames, .. } = bit else {
+                    panic!("{bit:?}");
+                };
+                read += frames.len();
+            }
+            if step.over {
+                break;
+            }
+            assert!(start.elapsed() < SETTLE * 20, "no end");
+        }
+        assert!(told.unwrap().elapsed() >= SETTLE);
+        assert!(
+            before <= read && read <= written,
+            "{before} {read} {written}"
+        );
+        let (_, _, error) = writer.close(now_ns());
+        assert!(error.is_none());
+    }
 }

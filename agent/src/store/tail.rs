@@ -304,6 +304,29 @@ mod tests {
         assert_eq!(tail.look().unwrap().writers, 0);
     }
 
+    /// Counters start a file before packets come: it is not of the past.
+    #[test]
+    fn the_first_packets_of_a_writer_come_however_long_it_had_none() {
+        let folder = Folder::new();
+        let (mut writer, _) =
+            SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+        let mut early = Tail::new(folder.store(), Box::new(|_| true), None).unwrap();
+        assert_eq!(early.look().unwrap().writers, 1);
+        writer.record(&crate::store::loss::Sample {
+            time_ns: NOW,
+            run: NOW,
+            ..Default::default()
+        });
+        assert_eq!(
+            Listing::read(folder.path()).unwrap().last_sequence(),
+            Some(1)
+        );
+        let mut later = Tail::new(folder.store(), Box::new(|_| true), None).unwrap();
+        writer.append(&block(NOW, 4));
+        assert_eq!(times(&mut early), expected(NOW, 4));
+        assert_eq!(times(&mut later), expected(NOW, 4));
+    }
+
     #[test]
     fn a_file_that_was_half_read_and_is_gone_is_told() {
         let folder = Folder::new();

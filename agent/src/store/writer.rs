@@ -133,7 +133,16 @@ impl SourceWriter {
         let lock = Lock::take(source_folder)?;
         let report = recover::recover(source_folder, now_ns)?;
         let last = Listing::read(source_folder)?.last_sequence();
-        let last = last.max(lock.read().map(|state| state.sequence));
+        let before = lock.read();
+        let last = last.max(before.map(|state| state.sequence));
+        if before.is_none() {
+            // That there is a writer is seen by its state, and where it stands: behind the last
+            // file, also once counters have started the next one.
+            let _ = lock.write(State {
+                sequence: last.unwrap_or(0),
+                length: 0,
+            });
+        }
         let closer = Closer::start().map_err(Error::io("start a thread for", source_folder))?;
         let writer = Self {
             folder: source_folder.to_path_buf(),

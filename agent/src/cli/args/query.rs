@@ -118,12 +118,12 @@ pub(in crate::cli) struct QueryArgs {
         long = "interface",
         value_name = "IFACE[=TAG]",
         requires = "live",
-        conflicts_with = "store"
+        conflicts_with_all = ["store", "read"]
     )]
     pub(in crate::cli) interface: Vec<String>,
 
     /// With --live: end after so much time
-    #[arg(long, value_name = "TIME", requires = "live", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", requires = "live", conflicts_with = "read", value_parser = parse_duration)]
     pub(in crate::cli) duration: Option<Duration>,
 
     #[command(flatten)]

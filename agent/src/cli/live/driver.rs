@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::super::args::AnswerArgs;
@@ -67,11 +67,13 @@ async fn run(job: Job<'_>) -> Result<u8, Error> {
         live.limit_rows(rows);
     }
     let mut view = View::new(job.answer, &job.pipeline, job.every.is_some(), &live);
+    // Before anything that takes time: Ctrl-C must not end it without a word.
+    let mut signals = Signals::new().map_err(Error::Runtime)?;
     let mut source = Source::start(job.feed, job.duration)?;
-    if let Some(past) = &job.past {
-        live.push(past).await?;
-    }
-    let failed = follow(&mut live, &mut view, &mut source).await;
+    let failed = match begin(&mut live, job.past.as_ref(), &mut signals).await {
+        Ok(()) => follow(&mut live, &mut view, &mut source, &mut signals).await,
+        error => error,
+    };
     let warnings = source.end();
     if let Err(error) = failed {
         view.leave();
@@ -98,18 +100,50 @@ async fn run(job: Job<'_>) -> Result<u8, Error> {
     Ok(if damaged && job.answer.strict { 3 } else { 0 })
 }
 
+/// What the user says meanwhile.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    resized: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            resized: signal(SignalKind::window_change())?,
+        })
+    }
+}
+
+/// Takes in what is there already. As long as a part of it is missing there is no answer.
+async fn begin(live: &mut Live, past: Option<&Bit>, signals: &mut Signals) -> Result<(), Error> {
+    let Some(past) = past else {
+        return Ok(());
+    };
+    tokio::select! {
+        biased;
+        _ = signals.interrupt.recv() => Err(Error::Interrupted),
+        _ = signals.terminate.recv() => Err(Error::Interrupted),
+        taken = live.push(past) => Ok(taken?),
+    }
+}
+
 /// Until the feed is over, the time is up, or the user has enough.
-async fn follow(live: &mut Live, view: &mut View<'_>, source: &mut Source) -> Result<(), Error> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
-    let mut resized = signal(SignalKind::window_change()).map_err(Error::Runtime)?;
+async fn follow(
+    live: &mut Live,
+    view: &mut View<'_>,
+    source: &mut Source,
+    signals: &mut Signals,
+) -> Result<(), Error> {
     let mut stops = 0;
     loop {
         tokio::select! {
             biased;
-            _ = interrupt.recv() => stops += 1,
-            _ = terminate.recv() => stops += 1,
-            _ = resized.recv() => view.refresh(live, true).await?,
+            _ = signals.interrupt.recv() => stops += 1,
+            _ = signals.terminate.recv() => stops += 1,
+            _ = signals.resized.recv() => view.refresh(live, true).await?,
             step = source.steps.recv() => match step {
                 None => return Ok(()),
                 Some(step) => {
