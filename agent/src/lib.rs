@@ -54,7 +54,10 @@ mod tests {
     const MAY_USE: &[(&str, &[&str])] = &[
         ("capfile", &["frame"]),
         ("capture", &["frame"]),
-        ("record", &["capture", "frame", "priority", "store"]),
+        (
+            "record",
+            &["capture", "decode", "frame", "priority", "store"],
+        ),
         ("decode", &["frame", "spelling", "types"]),
         ("store", &["capfile", "decode", "frame"]),
         ("lang", &[]),

@@ -98,7 +98,7 @@ impl Kernel {
                 time_ns: record.time_ns,
                 wire_len: record.wire_len,
                 data: record.data.to_vec(),
-                tuple: record.tuple,
+                tuple: record.tuple.unwrap(),
             });
         });
         assert_eq!((drained.malformed, drained.more), (0, false));

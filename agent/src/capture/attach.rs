@@ -162,6 +162,12 @@ impl Program {
         mode: Mode,
     ) -> Result<(FdLink, Mode, Vec<Note>), AttachError> {
         let reason = match mode {
+            Mode::PacketSocket => {
+                return Err(AttachError::Config {
+                    interface: interface.name.clone(),
+                    reason: "the kernel program is no packet socket".to_owned(),
+                });
+            }
             Mode::Generic => {
                 let link = self.link(interface, Mode::Generic)?;
                 return Ok((link, Mode::Generic, vec![Note::Generic]));
@@ -188,7 +194,7 @@ impl Program {
     fn link(&mut self, interface: &Interface, mode: Mode) -> Result<FdLink, AttachError> {
         let flag = match mode {
             Mode::Generic => XdpMode::Skb,
-            Mode::Auto | Mode::Native => XdpMode::Driver,
+            Mode::Auto | Mode::Native | Mode::PacketSocket => XdpMode::Driver,
         };
         let xdp = self.xdp()?;
         let attached = xdp.attach_to_if_index(interface.index, flag);

@@ -53,6 +53,8 @@ pub enum Mode {
     Native,
     /// In the network stack, which is slower and may see segments already merged.
     Generic,
+    /// Not the program, but a packet socket.
+    PacketSocket,
 }
 
 impl fmt::Display for Mode {
@@ -61,6 +63,7 @@ impl fmt::Display for Mode {
             Self::Auto => "auto",
             Self::Native => "native",
             Self::Generic => "generic",
+            Self::PacketSocket => "packet-socket",
         })
     }
 }
@@ -77,6 +80,8 @@ pub enum Note {
     Generic,
     /// Sent packets are captured, too.
     Egress,
+    /// So do packet sockets.
+    Socket,
     /// The card takes VLAN tags out of the frames.
     VlanOffload {
         /// The interface's name.
@@ -96,6 +101,9 @@ impl fmt::Display for Note {
             Self::Egress => f.write_str(
                 "what this machine sends is captured before the card cuts it into segments and \
                  fills in checksums; what it forwards is not, but where it comes in",
+            ),
+            Self::Socket => f.write_str(
+                "a packet socket is slower than XDP, and sees segments that the kernel has already merged as one packet",
             ),
             Self::VlanOffload { interface } => write!(
                 f,

@@ -2,6 +2,8 @@
 //!
 //! [`Program`] needs root (or `CAP_BPF`, `CAP_NET_ADMIN`, `CAP_PERFMON`). What reads its rings and
 //! counters needs nothing but the file descriptors of [`MapFds`], so it may be another process.
+//! Where the program cannot be used, packets come by sockets ([`SocketSource`], which needs
+//! `CAP_NET_RAW`); [`Source`] and [`PacketSource`] are either.
 
 mod attach;
 mod clock;
@@ -18,6 +20,8 @@ mod program;
 mod refusal;
 mod ring;
 mod rings;
+mod socket;
+mod source;
 pub mod split;
 
 pub use attach::Attachment;
@@ -29,5 +33,9 @@ pub use program::{MapFds, Program, ProgramError, Settings};
 pub use refusal::AttachError;
 pub use ring::{Fill, RingError};
 pub use rings::{Drained, PacketRecord, PacketRings, TupleRings, WAIT};
+pub use socket::{
+    Arrival, RingShape, RingSocket, SocketCounters, SocketRings, SocketSource, SocketWish,
+};
+pub use source::{Attached, AttachedTo, Feed, PacketSource, Source, SourceCounters};
 
 pub use agent_common::{InterfaceCounters, TupleEvent};

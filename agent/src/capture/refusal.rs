@@ -48,6 +48,26 @@ pub enum AttachError {
         /// The kernel's version.
         kernel: String,
     },
+    /// The process may not have packet sockets.
+    #[error(
+        "cannot capture on {interface}: the kernel does not let this process have a packet socket ({error})"
+    )]
+    SocketPermission {
+        /// Its name.
+        interface: String,
+        /// The kernel's reason.
+        error: io::Error,
+    },
+    /// There is no packet socket.
+    #[error("cannot capture on {interface} by a packet socket: cannot {what}: {error}")]
+    Socket {
+        /// Its name.
+        interface: String,
+        /// What failed.
+        what: &'static str,
+        /// The kernel's reason.
+        error: io::Error,
+    },
     /// It is not there any more.
     #[error("cannot capture on {interface}: it is gone")]
     Gone {

@@ -184,7 +184,7 @@ impl Ring {
 }
 
 /// A shared mapping that ends with its owner.
-struct Mapping {
+pub(super) struct Mapping {
     start: NonNull<u8>,
     len: usize,
 }
@@ -193,7 +193,7 @@ struct Mapping {
 unsafe impl Send for Mapping {}
 
 impl Mapping {
-    fn new(
+    pub(super) fn new(
         fd: BorrowedFd<'_>,
         len: usize,
         offset: usize,
@@ -229,7 +229,7 @@ impl Mapping {
     }
 
     /// The length word of a record at a multiple of 8.
-    fn word(&self, offset: usize) -> &AtomicU32 {
+    pub(super) fn word(&self, offset: usize) -> &AtomicU32 {
         assert!(
             offset.is_multiple_of(8) && offset + 4 <= self.len,
             "a record's place"
@@ -238,9 +238,9 @@ impl Mapping {
         unsafe { self.start.add(offset).cast().as_ref() }
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         // SAFETY: mapped for as long as `self` lives. The kernel writes into it, but only where no
-        // complete, unreleased record is, and `Ring` hands out nothing else.
+        // complete, unreleased record or block is, and who owns it looks at nothing else.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }

@@ -26,6 +26,9 @@ pub struct Drained {
     pub malformed: u64,
     /// Whether it stopped because it had handed over as many as were asked for.
     pub more: bool,
+    /// Where there is `more`: all records up to this time were handed over, but for those that
+    /// were put into their ring late.
+    pub reached_ns: u64,
 }
 
 /// One packet, as it lies in the ring.
@@ -33,14 +36,15 @@ pub struct Drained {
 pub struct PacketRecord<'a> {
     /// The interface's slot.
     pub slot: u32,
-    /// `CLOCK_MONOTONIC`, in nanoseconds; [`super::Clock`] turns it into wall-clock time.
+    /// `CLOCK_MONOTONIC`, in nanoseconds; [`super::Clock`] turns it into wall-clock time. Of a
+    /// source that [`super::PacketSource::has_wall_time`], since 1970 UTC.
     pub time_ns: u64,
     /// Bytes that the frame had on the wire, without its check sequence.
     pub wire_len: u32,
     /// The captured bytes, at least one.
     pub data: &'a [u8],
-    /// The packet's tuple.
-    pub tuple: TupleEvent,
+    /// The packet's tuple, where the source knows it.
+    pub tuple: Option<TupleEvent>,
 }
 
 /// The tuple rings.
@@ -92,7 +96,7 @@ impl PacketRings {
                 time_ns: header.tuple.time_ns,
                 wire_len: header.tuple.wire_len,
                 data,
-                tuple: header.tuple,
+                tuple: Some(header.tuple),
             });
             record.map(&mut take).is_some()
         })
@@ -153,6 +157,7 @@ impl Rings {
             } else {
                 drained.malformed += 1;
             }
+            drained.reached_ns = time_ns;
             ring.release();
             self.heads[oldest] = ring.peek().map(time_of);
         }

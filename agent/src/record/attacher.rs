@@ -1,12 +1,13 @@
-//! The part that needs privileges: the kernel program on every interface that is wanted, also on
-//! those that come, go and come back.
+//! The part that needs privileges: packets from every interface that is wanted, also from those
+//! that come, go and come back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::capture::split::PassedFd;
 use crate::capture::{
-    AttachError, Attachment, Interface, InterfaceConfig, InterfaceError, InterfaceEvent,
-    InterfaceWatch, Mode, Patterns, Program,
+    AttachError, Attached, AttachedTo, Interface, InterfaceConfig, InterfaceError, InterfaceEvent,
+    InterfaceWatch, Mode, Patterns, Source,
 };
 
 /// An interface, or a pattern of several, and the tag of its packets.
@@ -43,8 +44,10 @@ pub enum Change {
         name: String,
         /// The tag of its packets.
         tag: String,
-        /// Where the program runs.
+        /// How packets come.
         mode: Mode,
+        /// Its packet socket, where they come by one.
+        socket: Option<PassedFd>,
     },
     /// It is gone.
     Gone {
@@ -114,15 +117,15 @@ impl AttacherError {
     }
 }
 
-/// Keeps the program attached.
+/// Keeps interfaces attached.
 pub struct Attacher {
-    program: Program,
+    source: Source,
     watch: InterfaceWatch,
     wanted: Vec<Wanted>,
     patterns: Patterns,
     what: What,
     /// By interface index.
-    attachments: BTreeMap<u32, (u32, Attachment)>,
+    attachments: BTreeMap<u32, (u32, Attached)>,
     /// Slots by interface name and tag: a slot's packets go to one source of a store.
     slots: BTreeMap<(String, String), u32>,
     started: bool,
@@ -135,13 +138,13 @@ impl Attacher {
     /// If one cannot be attached to, or, unless it is awaited, one that is named is not there or a
     /// pattern matches none.
     pub fn start(
-        program: Program,
+        source: impl Into<Source>,
         wanted: Vec<Wanted>,
         what: What,
         absent: Absent,
     ) -> Result<(Self, Vec<Change>), AttacherError> {
         let mut attacher = Self {
-            program,
+            source: source.into(),
             watch: InterfaceWatch::new()?,
             patterns: patterns(&wanted)?,
             wanted,
@@ -206,13 +209,8 @@ impl Attacher {
         Ok(changes)
     }
 
-    /// The program, whose maps are read elsewhere.
-    #[must_use]
-    pub const fn program(&self) -> &Program {
-        &self.program
-    }
-
-    /// Takes the program off all interfaces. When this returns, no more packets enter the rings.
+    /// Takes the program off all interfaces: when this returns, no more packets enter its rings.
+    /// Sockets are stopped by who reads them.
     pub fn detach(&mut self) {
         self.attachments.clear();
     }
@@ -239,37 +237,32 @@ impl Attacher {
             tuples: true,
             joined: true,
         };
-        match self.attach(interface, config) {
-            Ok(attachment) => {
+        match self
+            .source
+            .attach(interface, config, self.what.mode, self.what.egress)
+        {
+            Ok(AttachedTo {
+                attached,
+                mode,
+                notes,
+                socket,
+            }) => {
                 let name = interface.name.clone();
                 let note = |note| Change::Note(format!("{name}: {note}"));
-                changes.extend(attachment.notes().iter().map(note));
-                let mode = attachment.mode();
+                changes.extend(notes.iter().map(note));
                 changes.push(Change::Attached {
                     slot,
                     name: name.clone(),
                     tag,
                     mode,
+                    socket: socket.map(PassedFd::from),
                 });
-                self.attachments.insert(interface.index, (slot, attachment));
+                self.attachments.insert(interface.index, (slot, attached));
             }
             Err(error) if self.started => changes.push(Change::Note(error.to_string())),
             Err(error) => return Err(error.into()),
         }
         Ok(())
-    }
-
-    /// Both directions or none.
-    fn attach(
-        &mut self,
-        interface: &Interface,
-        config: InterfaceConfig,
-    ) -> Result<Attachment, AttachError> {
-        let mut attachment = self.program.attach(interface, config, self.what.mode)?;
-        if self.what.egress {
-            self.program.attach_egress(&mut attachment)?;
-        }
-        Ok(attachment)
     }
 
     fn wanted(&self, interface: &Interface) -> Option<&Wanted> {

@@ -1,4 +1,4 @@
-//! The thread that empties the packet rings: records to blocks, as fast as they come.
+//! The thread that empties the rings of packets: records to blocks, as fast as they come.
 //!
 //! It does nothing that may wait but hand over a full block; while the writer is behind, the
 //! rings fill, and the kernel program counts what finds no room. So there is one place on this
@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::counts::{AllCells, SLOTS, Tally, add};
-use super::own::Own;
+use super::own::{Own, tuple_of};
+use super::worker::wall_ns;
 use super::write::Work;
-use crate::capture::{Clock, PacketRecord, PacketRings, WAIT};
+use crate::capture::{Clock, PacketRecord, PacketSource, WAIT};
 use crate::store::RecordBlock;
 
 /// How long a packet may stay in a block that does not fill: what a crash of the process loses.
@@ -39,7 +40,7 @@ pub type Keep = Box<dyn FnMut(&[u8], u32) -> bool + Send>;
 
 /// What the thread needs.
 pub(super) struct Drain {
-    pub(super) rings: PacketRings,
+    pub(super) source: PacketSource,
     pub(super) clock: Clock,
     /// By the packet's captured bytes and its length on the wire.
     pub(super) keep: Option<Keep>,
@@ -65,7 +66,7 @@ impl Drain {
     /// Runs until the program is detached and the rings are empty.
     pub(super) fn run(self) {
         let Self {
-            mut rings,
+            mut source,
             clock,
             keep,
             own,
@@ -80,23 +81,27 @@ impl Drain {
         } = self;
         let mut filling = Filling {
             blocks: (0..SLOTS).map(|_| None).collect(),
-            clock,
+            clock: (!source.has_wall_time()).then_some(clock),
             keep,
             own,
             snaplen: snaplen as usize,
             left: count.unwrap_or(u64::MAX),
-            latest_ns: 0,
             received: Tally::default(),
             cells,
             work,
             empty,
         };
+        let held_ns = i64::try_from(source.held_back().as_nanos()).unwrap_or(i64::MAX);
+        let settle_ns = SETTLE_NS.saturating_add(held_ns);
         let (mut flushed, mut measured) = (Instant::now(), Instant::now());
         loop {
             // Before the rings are looked at: what they hold then is all that there will be.
             let last = detached.load(Relaxed);
-            let looked_ns = filling.clock.now_ns();
-            let drained = rings.drain(RECORDS_PER_ROUND, |record| filling.take(&record));
+            let looked_ns = filling.now_ns();
+            if last {
+                source.stop();
+            }
+            let drained = source.drain(RECORDS_PER_ROUND, |record| filling.take(&record));
             add(&malformed, drained.malformed);
             filling.count();
             if filling.left == 0 {
@@ -111,17 +116,21 @@ impl Drain {
             if now.duration_since(flushed) >= FLUSH_INTERVAL {
                 flushed = now;
                 filling.flush();
-                filling.complete((!drained.more).then_some(looked_ns));
+                let until_ns = match drained.more {
+                    true => looked_ns.min(filling.wall_ns(drained.reached_ns)),
+                    false => looked_ns,
+                };
+                filling.complete(until_ns, settle_ns);
             }
             if drained.more {
                 continue;
             }
-            if last && drained.records == 0 && rings.fill().all(|fill| fill.unread_bytes == 0) {
+            if last && drained.records == 0 && source.is_over() {
                 filling.flush();
                 return;
             }
             // A failure to wait costs processor time, no packets.
-            if rings.wait(WAIT).is_err() {
+            if source.wait(WAIT).is_err() {
                 std::thread::sleep(WAIT);
             }
         }
@@ -131,13 +140,12 @@ impl Drain {
 /// The blocks being filled, one per interface.
 struct Filling {
     blocks: Vec<Option<RecordBlock>>,
-    clock: Clock,
+    /// `None` where records have wall-clock time.
+    clock: Option<Clock>,
     keep: Option<Keep>,
     own: Own,
     snaplen: usize,
     left: u64,
-    /// Monotonic time of the last record: they come in the order of time.
-    latest_ns: u64,
     received: Tally,
     cells: Arc<AllCells>,
     work: SyncSender<Work>,
@@ -155,8 +163,7 @@ impl Filling {
     fn take(&mut self, record: &PacketRecord<'_>) {
         let cells = self.cells.slot(record.slot);
         self.received.add(record.slot);
-        self.latest_ns = record.time_ns;
-        if self.own.includes(&record.tuple) {
+        if self.is_own(record) {
             return add(&cells.own, 1);
         }
         if self.left == 0 {
@@ -176,7 +183,9 @@ impl Filling {
                 .try_recv()
                 .unwrap_or_else(|_| RecordBlock::with_capacity(BLOCK_CAPACITY))
         });
-        let time_ns = i64::try_from(self.clock.wall_ns(record.time_ns)).unwrap_or(i64::MAX);
+        let clock = self.clock.as_ref();
+        let time_ns = clock.map_or(record.time_ns, |clock| clock.wall_ns(record.time_ns));
+        let time_ns = i64::try_from(time_ns).unwrap_or(i64::MAX);
         let kept = record.data.get(..self.snaplen);
         if kept.is_some_and(|kept| kept.len() < record.data.len()) {
             add(&cells.cut, 1);
@@ -185,6 +194,13 @@ impl Filling {
         if block.bytes().len() >= BLOCK_BYTES {
             self.hand_over(record.slot);
         }
+    }
+
+    fn is_own(&self, record: &PacketRecord<'_>) -> bool {
+        !self.own.is_empty()
+            && self
+                .own
+                .includes(&record.tuple.unwrap_or_else(|| tuple_of(record)))
     }
 
     fn hand_over(&mut self, slot: u32) {
@@ -207,16 +223,30 @@ impl Filling {
     }
 
     /// Says up to when all packets are in blocks that were handed over: up to the time at which the
-    /// rings were looked at, where they were emptied.
-    fn complete(&self, emptied_ns: Option<u64>) {
-        let until_ns = emptied_ns.unwrap_or_else(|| self.clock.wall_ns(self.latest_ns));
-        let until_ns = i64::try_from(until_ns).unwrap_or(i64::MAX) - SETTLE_NS;
+    /// rings were looked at, where they were emptied; else up to what was read of them.
+    fn complete(&self, until_ns: u64, settle_ns: i64) {
+        let until_ns = i64::try_from(until_ns).unwrap_or(i64::MAX) - settle_ns;
         // A writer that is behind learns it next time.
         let _ = self.work.try_send(Work::Complete { until_ns });
     }
 
+    /// Nanoseconds since 1970 UTC of a record's time.
+    fn wall_ns(&self, time_ns: u64) -> u64 {
+        let clock = self.clock.as_ref();
+        clock.map_or(time_ns, |clock| clock.wall_ns(time_ns))
+    }
+
+    /// Nanoseconds since 1970 UTC of now, as a packet of now has them.
+    fn now_ns(&self) -> u64 {
+        let clock = self.clock.as_ref();
+        clock.map_or_else(|| wall_ns().cast_unsigned(), Clock::now_ns)
+    }
+
     fn measure_clock(&mut self) {
-        match self.clock.measure_again() {
+        let Some(clock) = &mut self.clock else {
+            return;
+        };
+        match clock.measure_again() {
             Ok(None) => {}
             Ok(Some(jump)) => {
                 let _ = self.work.send(Work::Note(format!(

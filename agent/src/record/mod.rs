@@ -13,6 +13,7 @@ mod counts;
 mod drain;
 mod house;
 mod keep;
+mod opened;
 mod own;
 mod published;
 mod sample;

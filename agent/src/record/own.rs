@@ -3,7 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 
 use agent_common::TupleEvent;
+use agent_common::event::marks;
 use agent_common::net::{PROTOCOL_TCP, map_ipv4};
+
+use crate::capture::PacketRecord;
+use crate::decode::{Packet, Tuple};
+use crate::frame::{Frame, LinkType};
+
+/// What packet sockets give.
+const ETHERNET: LinkType = LinkType(1);
 
 /// A TCP connection of the agent, or all those of a port of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +26,39 @@ pub struct Connection {
 #[derive(Clone, Debug, Default)]
 pub struct Own(Vec<(End, Option<End>)>);
 
+/// What [`Own::includes`] needs, of a source that knows no tuples.
+pub(super) fn tuple_of(record: &PacketRecord<'_>) -> TupleEvent {
+    let tuple = Tuple::of(&Packet::decode(&Frame {
+        time_ns: None,
+        wire_len: record.wire_len,
+        link_type: ETHERNET,
+        interface: "",
+        offset: 0,
+        data: record.data,
+    }));
+    let mut event = TupleEvent {
+        time_ns: record.time_ns,
+        source: tuple.source.unwrap_or_default(),
+        destination: tuple.destination.unwrap_or_default(),
+        wire_len: record.wire_len,
+        slot: record.slot,
+        protocol: tuple.protocol.unwrap_or_default(),
+        tcp_flags: tuple.tcp_flags.unwrap_or_default(),
+        ..TupleEvent::default()
+    };
+    if tuple.source.is_some() && tuple.protocol.is_some() {
+        event.mark(marks::IP);
+    }
+    if let (Some(source), Some(destination)) = (tuple.source_port, tuple.destination_port) {
+        (event.source_port, event.destination_port) = (source, destination);
+        event.mark(marks::PORTS);
+    }
+    if let Some(vlan) = tuple.vlan {
+        event.set_vlan(vlan);
+    }
+    event
+}
+
 /// Address, as a tuple has it, and port.
 type End = ([u8; 16], u16);
 
@@ -27,6 +68,11 @@ impl Own {
     pub fn new(connections: &[Connection]) -> Self {
         let ends = |it: &Connection| (end(it.here), it.there.map(end));
         Self(connections.iter().map(ends).collect())
+    }
+
+    /// Whether there is none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether the packet is one of theirs, in either direction. A fragment that has no ports
@@ -59,7 +105,6 @@ fn end(address: SocketAddr) -> End {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use agent_common::event::marks;
 
     fn packet(from: &str, to: &str) -> TupleEvent {
         let (source, source_port) = end(from.parse().unwrap());

@@ -10,15 +10,13 @@ use std::time::{Duration, Instant};
 use super::attacher::Change;
 use super::counts::AllCells;
 use super::drain::{Drain, Keep};
+use super::opened::{Opened, PacketFills, SocketFeed};
 use super::own::Own;
 use super::published::Published;
 use super::sample::Sample;
 use super::tuples::TupleDrain;
 use super::write::{Event, Output, Work, WriteError, Writer};
-use crate::capture::{
-    Clock, ClockError, Counters, CountersError, Fill, MapFds, Mode, PacketRings, RingError,
-    TupleRings,
-};
+use crate::capture::{Clock, ClockError, CountersError, Feed, Mode, RingError, SourceCounters};
 
 /// Blocks on their way to the writer: 32 MB, and as many seconds of a slow disk as they last.
 const BLOCKS_AHEAD: usize = 32;
@@ -84,7 +82,7 @@ pub struct InterfaceState {
     pub name: String,
     /// The tag of its packets.
     pub tag: String,
-    /// Where the program runs; `None` while the interface is gone.
+    /// How packets come; `None` while the interface is gone.
     pub mode: Option<Mode>,
     /// The latest counters.
     pub sample: Sample,
@@ -95,6 +93,8 @@ pub struct InterfaceState {
 pub struct Status {
     /// By slot.
     pub interfaces: BTreeMap<u32, InterfaceState>,
+    /// Whether packets come by packet sockets.
+    pub sockets: bool,
     /// The fullest packet ring's share, 0 to 1.
     pub ring_fill: f64,
     /// Bytes written to files.
@@ -113,14 +113,14 @@ pub struct Status {
 /// If it cannot start; failures to write are counted, and told.
 pub fn run(
     link: &mut dyn Link,
-    fds: MapFds,
+    feed: impl Into<Feed>,
     mut output: Box<dyn Output>,
     settings: Settings,
     tell: &mut dyn FnMut(Telling<'_>),
 ) -> Result<Status, WorkerError> {
     let mut published = Published::by(output.as_mut(), tell);
     let (duration, stop) = (settings.duration, Arc::clone(&settings.stop));
-    let mut worker = Worker::start(fds, output, settings)?;
+    let mut worker = Worker::start(feed.into(), output, settings)?;
     let started = Instant::now();
     let mut sampled = Instant::now();
     while let Some(changes) = link.changes(LOOK_INTERVAL) {
@@ -156,8 +156,9 @@ pub enum Telling<'a> {
 }
 
 struct Worker {
-    counters: Counters,
+    counters: SourceCounters,
     fills: PacketFills,
+    sockets: SocketFeed,
     cells: Arc<AllCells>,
     work: SyncSender<Work>,
     events: Receiver<Event>,
@@ -171,26 +172,8 @@ struct Worker {
     status: Status,
 }
 
-/// The packet rings a second time, to look at how full they are.
-struct PacketFills(Option<PacketRings>);
-
-impl PacketFills {
-    fn fullest(&self) -> f64 {
-        let shares = self
-            .0
-            .iter()
-            .flat_map(PacketRings::fill)
-            .map(|fill: Fill| fill.share());
-        shares.fold(0.0, f64::max)
-    }
-}
-
 impl Worker {
-    fn start(
-        fds: MapFds,
-        output: Box<dyn Output>,
-        settings: Settings,
-    ) -> Result<Self, WorkerError> {
+    fn start(feed: Feed, output: Box<dyn Output>, settings: Settings) -> Result<Self, WorkerError> {
         let Settings {
             keep,
             own,
@@ -204,20 +187,11 @@ impl Worker {
         let (work, todo) = mpsc::sync_channel(BLOCKS_AHEAD);
         let (emptied, empty) = mpsc::sync_channel(BLOCKS_AHEAD);
         let (notes, events) = mpsc::channel();
-        let copies = fds
-            .packets
-            .iter()
-            .map(|fd| fd.try_clone())
-            .collect::<Result<Vec<_>, _>>();
-        let fills = copies
-            .ok()
-            .filter(|fds| !fds.is_empty())
-            .map(PacketRings::from_fds)
-            .transpose()?;
+        let opened = Opened::open(feed)?;
         let mut drains = Vec::new();
-        if !fds.packets.is_empty() {
+        if let Some(source) = opened.packets {
             let drain = Drain {
-                rings: PacketRings::from_fds(fds.packets)?,
+                source,
                 clock: Clock::new()?,
                 keep,
                 own,
@@ -232,13 +206,15 @@ impl Worker {
             };
             drains.push(spawn("packets", move || drain.run())?);
         }
-        let tuples = TupleDrain {
-            rings: TupleRings::from_fds(fds.tuples)?,
-            cells: Arc::clone(&cells),
-            detached: Arc::clone(&detached),
-            malformed: Arc::clone(&malformed),
-        };
-        drains.push(spawn("tuples", move || tuples.run())?);
+        if let Some(rings) = opened.tuples {
+            let tuples = TupleDrain {
+                rings,
+                cells: Arc::clone(&cells),
+                detached: Arc::clone(&detached),
+                malformed: Arc::clone(&malformed),
+            };
+            drains.push(spawn("tuples", move || tuples.run())?);
+        }
         let writer = Writer {
             output,
             work: todo,
@@ -249,9 +225,14 @@ impl Worker {
             early: Vec::new(),
             known: BTreeSet::new(),
         };
+        let status = Status {
+            sockets: opened.sockets.is_used(),
+            ..Status::default()
+        };
         Ok(Self {
-            counters: Counters::from_fd(fds.counters)?,
-            fills: PacketFills(fills),
+            counters: opened.counters,
+            fills: opened.fills,
+            sockets: opened.sockets,
             cells,
             work,
             events,
@@ -262,7 +243,7 @@ impl Worker {
             drains,
             writer: spawn("writer", move || writer.run())?,
             snaplen,
-            status: Status::default(),
+            status,
         })
     }
 
@@ -273,6 +254,7 @@ impl Worker {
                 name,
                 tag,
                 mode,
+                socket,
             } => {
                 let work = Work::Interface {
                     slot,
@@ -294,11 +276,21 @@ impl Worker {
                     sample: Sample::default(),
                 });
                 state.mode = Some(mode);
+                if let Some(socket) = socket
+                    && let Err(reason) = self.sockets.add(slot, socket)
+                {
+                    let name = self.status.interfaces.get(&slot).map(|it| it.name.as_str());
+                    let name = name.unwrap_or_default();
+                    tell(Telling::Note(&format!(
+                        "{name}: nothing is captured of it: {reason}"
+                    )));
+                }
             }
             Change::Gone { slot, name } => {
                 if let Some(state) = self.status.interfaces.get_mut(&slot) {
                     state.mode = None;
                 }
+                self.sockets.gone(slot);
                 tell(Telling::Note(&format!(
                     "{name}: gone; capture goes on when it is back"
                 )));
@@ -307,6 +299,7 @@ impl Worker {
                 if let Some(state) = self.status.interfaces.get_mut(&slot) {
                     state.mode = None;
                 }
+                self.sockets.gone(slot);
                 tell(Telling::Note(&format!("{name}: not captured any more")));
             }
             Change::Note(note) => tell(Telling::Note(&note)),

@@ -13,6 +13,8 @@ pub const BPF: Capability = Capability(39);
 pub const NET_ADMIN: Capability = Capability(12);
 /// Lets the verifier allow what a program needs of pointers, since Linux 5.8.
 pub const PERFMON: Capability = Capability(38);
+/// Makes packet sockets.
+pub const NET_RAW: Capability = Capability(13);
 const SETPCAP: Capability = Capability(8);
 const SYS_ADMIN: Capability = Capability(21);
 
@@ -23,6 +25,9 @@ pub struct CapabilitySet(u64);
 /// What loading and attaching the kernel program needs.
 pub const FOR_ATTACHING: CapabilitySet =
     CapabilitySet::EMPTY.with(BPF).with(NET_ADMIN).with(PERFMON);
+
+/// What opening packet sockets needs.
+pub const FOR_SOCKETS: CapabilitySet = CapabilitySet::EMPTY.with(NET_RAW);
 
 /// Why capabilities are not as they should be.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +51,7 @@ impl fmt::Display for Capability {
         match *self {
             BPF => f.write_str("CAP_BPF"),
             NET_ADMIN => f.write_str("CAP_NET_ADMIN"),
+            NET_RAW => f.write_str("CAP_NET_RAW"),
             PERFMON => f.write_str("CAP_PERFMON"),
             SETPCAP => f.write_str("CAP_SETPCAP"),
             SYS_ADMIN => f.write_str("CAP_SYS_ADMIN"),
@@ -136,6 +142,16 @@ pub fn how_to_get(program: &str) -> Vec<String> {
         ),
         "in an unprivileged container the host must do it: user namespaces cannot use BPF"
             .to_owned(),
+    ]
+}
+
+/// How to get [`FOR_SOCKETS`], as [`how_to_get`].
+#[must_use]
+pub fn how_to_get_sockets(program: &str) -> Vec<String> {
+    vec![
+        "run it with sudo".to_owned(),
+        format!("or give the program what it needs: sudo setcap cap_net_raw+ep {program}"),
+        "in a container: --network host --cap-add NET_RAW".to_owned(),
     ]
 }
 

@@ -124,7 +124,19 @@ pub fn enter(confinement: &Confinement<'_>) -> Result<Vec<GuardNote>, GuardError
 /// # Errors
 /// If the kernel refuses.
 pub fn keep_attaching() -> Result<(), GuardError> {
-    let keep = capabilities::held()?.intersection(capabilities::FOR_ATTACHING);
+    keep_only(capabilities::FOR_ATTACHING)
+}
+
+/// As [`keep_attaching`], for the part that opens packet sockets.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn keep_sockets() -> Result<(), GuardError> {
+    keep_only(capabilities::FOR_SOCKETS)
+}
+
+fn keep_only(needed: CapabilitySet) -> Result<(), GuardError> {
+    let keep = capabilities::held()?.intersection(needed);
     capabilities::drop_bounding(keep)?;
     capabilities::limit(keep)?;
     no_new_privs()

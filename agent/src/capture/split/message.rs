@@ -143,7 +143,7 @@ fn parse(text: &str) -> Option<Message> {
 }
 
 fn parse_mode(text: &str) -> Option<Mode> {
-    [Mode::Auto, Mode::Native, Mode::Generic]
+    [Mode::Auto, Mode::Native, Mode::Generic, Mode::PacketSocket]
         .into_iter()
         .find(|mode| mode.to_string() == text)
 }
@@ -160,7 +160,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_message() -> impl Strategy<Value = Message> {
-        let mode = prop::sample::select(vec![Mode::Auto, Mode::Native, Mode::Generic]);
+        let mode = prop::sample::select(vec![
+            Mode::Auto,
+            Mode::Native,
+            Mode::Generic,
+            Mode::PacketSocket,
+        ]);
         let name = "[^\\s]{1,15}";
         prop_oneof![
             (any::<u32>(), mode, name, ".*").prop_map(|(slot, mode, name, tag)| {

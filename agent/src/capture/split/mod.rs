@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use channel::Channel;
-pub use channel::Received;
+pub use channel::{PassedFd, Received};
 pub use message::{Message, MessageError};
 
 /// Names the worker's descriptors: `channel=3,counters=4`.
@@ -162,7 +162,15 @@ impl ParentEnd {
     /// # Errors
     /// If it cannot be sent.
     pub fn send(&self, message: &Message) -> Result<(), SplitError> {
-        self.channel.send(message)
+        self.channel.send(message, None)
+    }
+
+    /// As [`ParentEnd::send`], with a descriptor that the worker gets a copy of.
+    ///
+    /// # Errors
+    /// If it cannot be sent.
+    pub fn send_with(&self, message: &Message, fd: BorrowedFd<'_>) -> Result<(), SplitError> {
+        self.channel.send(message, Some(fd))
     }
 
     /// Waits for a message for at most this long.
@@ -202,7 +210,7 @@ impl WorkerEnd {
     /// # Errors
     /// If it cannot be sent.
     pub fn send(&self, message: &Message) -> Result<(), SplitError> {
-        self.channel.send(message)
+        self.channel.send(message, None)
     }
 
     /// Waits for a message for at most this long.

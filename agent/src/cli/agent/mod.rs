@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::args::AgentArgs;
-use super::capture::{self, Hangup, Job, Signals};
+use super::capture::{self, Contradiction, Hangup, Job, Signals};
 use super::error::Error;
 use crate::capture::split;
 use crate::serve::config::{self, Config, ConfigError};
@@ -50,6 +50,15 @@ fn check(path: &Path, config: &Config, job: &Job) -> Result<(), Error> {
     capture::user(job).map_err(|error| of("capture.user", error))?;
     capture::group(job).map_err(|error| of("socket.group", error))?;
     capture::filter(job).map_err(|error| of("capture.filter", error))?;
+    if let Some(Contradiction { key, why, .. }) = Contradiction::find(job) {
+        return Err(Error::Config {
+            message: format!(
+                "{}: {key}, {why}, cannot be used with capture.source = \"packet-socket\"",
+                path.display()
+            ),
+            hint: Some("leave out one of them".to_owned()),
+        });
+    }
     Ok(())
 }
 

@@ -84,6 +84,10 @@ impl Overseer for Daemon {
         vec![(NAME, self.passed.as_fd())]
     }
 
+    fn warn(&mut self, warning: &str) {
+        tracing::warn!("{warning}");
+    }
+
     fn changed(&mut self, changes: &[Change]) {
         for change in changes {
             match change {

@@ -35,7 +35,12 @@ pub(in crate::cli) struct CaptureArgs {
     #[arg(short = 's', long, value_name = "BYTES", default_value_t = 0)]
     pub(in crate::cli) snaplen: u32,
 
-    /// How to attach: native (the driver), generic (the kernel's own hook), or native first
+    /// Where packets come from: XDP, a packet socket for each interface (slower; needs CAP_NET_RAW
+    /// alone), or XDP first
+    #[arg(long, value_enum, default_value_t = CaptureSource::Auto, value_name = "SOURCE")]
+    pub(in crate::cli) source: CaptureSource,
+
+    /// How to attach XDP: native (the driver), generic (the kernel's own hook), or native first
     #[arg(long, value_enum, default_value_t = AttachMode::Auto, value_name = "MODE")]
     pub(in crate::cli) mode: AttachMode,
 
@@ -44,6 +49,11 @@ pub(in crate::cli) struct CaptureArgs {
     /// Packets that it forwards are seen where they come in, and not again where they leave.
     #[arg(long)]
     pub(in crate::cli) egress: bool,
+
+    /// With packet sockets: leave out what the interface does not receive by itself (XDP never
+    /// makes an interface promiscuous)
+    #[arg(short = 'p', long)]
+    pub(in crate::cli) no_promiscuous_mode: bool,
 
     /// Keep tuples only: no packet bytes are copied or stored
     #[arg(long)]
@@ -86,7 +96,7 @@ pub(in crate::cli) struct CaptureArgs {
     #[arg(long, value_name = "HOW", value_parser = Compress::parse, requires = "store")]
     pub(in crate::cli) compress: Option<Compress>,
 
-    /// Bytes of all packet rings together, a power of two
+    /// Bytes of all packet rings together, a power of two; of packet sockets, of each one's ring
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "64MiB")]
     pub(in crate::cli) packet_ring: u64,
 
@@ -130,6 +140,17 @@ pub(in crate::cli) struct CaptureArgs {
     /// Keep only packets that match this libpcap expression, such as 'tcp port 443'
     #[arg(value_name = "FILTER", trailing_var_arg = true)]
     pub(in crate::cli) filter: Vec<String>,
+}
+
+/// What gives packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum CaptureSource {
+    /// XDP; where the kernel refuses it, packet sockets, with a warning
+    Auto,
+    /// The XDP program or nothing
+    Xdp,
+    /// A TPACKET_V3 socket for each interface
+    PacketSocket,
 }
 
 /// Where the kernel calls the XDP program.

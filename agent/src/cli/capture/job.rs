@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::args::{AttachMode, CaptureArgs};
+use super::super::args::{AttachMode, CaptureArgs, CaptureSource};
 use crate::record::{Absent, SharedRetention};
-use crate::serve::config::{Attach, Config};
+use crate::serve::config::{Attach, Config, Origin};
 use crate::serve::options::{Options, SharedOptions};
 use crate::serve::protocol::Limits;
 use crate::store::{Compress, Retention};
@@ -23,6 +23,10 @@ pub(in crate::cli) struct Job {
     pub(super) write: Option<PathBuf>,
     /// Bytes kept of each packet; 0: all.
     pub(super) snaplen: u32,
+    /// Where packets come from.
+    pub(super) source: CaptureSource,
+    /// With packet sockets: leave out what the interface does not receive by itself.
+    pub(super) no_promiscuous_mode: bool,
     pub(super) mode: AttachMode,
     /// What this machine sends, too.
     pub(super) egress: bool,
@@ -77,6 +81,8 @@ impl From<&CaptureArgs> for Job {
             store: args.store.clone(),
             write: args.write.clone(),
             snaplen: args.snaplen,
+            source: args.source,
+            no_promiscuous_mode: args.no_promiscuous_mode,
             mode: args.mode,
             egress: args.egress,
             no_pcap: args.no_pcap,
@@ -111,6 +117,12 @@ impl From<&Config> for Job {
             write: None,
             // Its bound is that of the type.
             snaplen: u32::try_from(capture.snaplen.0).unwrap_or(0),
+            source: match capture.source {
+                Origin::Auto => CaptureSource::Auto,
+                Origin::Xdp => CaptureSource::Xdp,
+                Origin::PacketSocket => CaptureSource::PacketSocket,
+            },
+            no_promiscuous_mode: false,
             mode: match capture.mode {
                 Attach::Auto => AttachMode::Auto,
                 Attach::Native => AttachMode::Native,

@@ -1,7 +1,7 @@
 //! `flowsift capture`: from interfaces to a store, or to one pcap stream, by two processes.
 //!
 //! ```text
-//! parent (capabilities, the kernel program) ==messages== worker (no privileges, rings, files)
+//! parent (capabilities, kernel program or sockets) ==messages== worker (no privileges, rings, files)
 //! ```
 
 mod job;
@@ -11,6 +11,7 @@ mod refused;
 mod report;
 mod self_test;
 mod session;
+mod source;
 mod worker;
 
 use std::io::{self, Write as _};
@@ -32,12 +33,13 @@ use crate::serve::metrics::MetricsError;
 pub(super) use job::{Job, adopt, interfaces, retention};
 pub(super) use parent::{Overseer, Update, run as run_parent};
 pub(super) use report::statistics;
+pub(super) use source::Contradiction;
 pub(super) use worker::{Configure, Teller, run as run_worker};
 
 /// A snap length of all that a packet record can hold.
 const WHOLE_PACKET: u32 = 65_535;
 
-/// Of Ethernet frames: all that the kernel program gives.
+/// Of Ethernet frames: all that is captured.
 const ETHERNET: LinkType = LinkType(1);
 
 /// Captures until it is stopped; the exit code.
@@ -46,6 +48,7 @@ pub(super) fn run(args: &CaptureArgs) -> Result<u8, Error> {
         return list_interfaces();
     }
     let job = Job::from(args);
+    source::check(&job, args.self_test)?;
     if args.self_test {
         return self_test::run(&job);
     }
@@ -175,6 +178,16 @@ fn snaplen(args: &Job) -> u32 {
     match args.snaplen {
         0 => WHOLE_PACKET,
         bytes => bytes.min(WHOLE_PACKET),
+    }
+}
+
+/// What the kernel is told: a filter sees whole packets, as tcpdump's does; the worker cuts them
+/// then.
+fn kernel_snaplen(args: &Job) -> u32 {
+    if args.filter.is_empty() {
+        snaplen(args)
+    } else {
+        WHOLE_PACKET
     }
 }
 

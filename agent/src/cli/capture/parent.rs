@@ -1,5 +1,4 @@
-//! The privileged part: loads the kernel program, keeps it attached, starts the worker and ends
-//! with it. It touches no packet and no file.
+//! The privileged part: attaches to interfaces, follows them, starts the worker and ends with it. It touches no packet and no file.
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::process::ExitStatusExt as _;
@@ -7,13 +6,13 @@ use std::process::ExitStatus;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::super::args::AttachMode;
 use super::super::error::Error;
-use super::{Job, Signals, WHOLE_PACKET, filter, snaplen, user, worker};
+use super::source::{self, Started};
+use super::{Job, Signals, filter, user, worker};
 use crate::capture::guard;
-use crate::capture::split::{self, Message, ParentEnd, Received, SplitError};
-use crate::capture::{MapFds, Mode, Program, Settings as RingSettings};
-use crate::record::{Attacher, Change, Wanted, What};
+use crate::capture::split::{self, Message, ParentEnd, PassedFd, Received, SplitError};
+use crate::capture::{MapFds, Settings as RingSettings};
+use crate::record::{Attacher, Change, Wanted};
 
 /// The tag of packets whose interface was given without one.
 const DEFAULT_TAG: &str = "pcap";
@@ -30,23 +29,24 @@ pub(in crate::cli) fn run(
     worker::check(args)?;
     filter(args)?;
     user(args)?;
-    let mut program = Program::load(&ring_settings(args))?;
-    if args.egress {
-        program.load_egress()?;
-    }
-    let fds = program.map_fds()?;
-    let facts = if args.verbose {
-        program.facts()?
-    } else {
-        Vec::new()
-    };
-    let wanted = args.interface.iter().map(|text| wanted(text)).collect();
     // Before the worker, so that nothing is made or overwritten where it cannot start.
-    let (attacher, attached) = Attacher::start(program, wanted, what(args), args.absent)?;
-    let changes = facts.into_iter().map(Change::Note).chain(attached);
-    let worker = spawn(&fds, overseer.passes())?;
-    drop(fds);
-    guard::keep_attaching()?;
+    let Started {
+        attacher,
+        changes,
+        fds,
+    } = source::start(args, overseer)?;
+    let worker = match fds {
+        Some(fds) => {
+            let worker = spawn(&fds, overseer.passes())?;
+            guard::keep_attaching()?;
+            worker
+        }
+        None => {
+            let worker = split::spawn_worker(&overseer.passes())?;
+            guard::keep_sockets()?;
+            worker
+        }
+    };
     let mut parent = Parent {
         attacher,
         worker,
@@ -56,7 +56,7 @@ pub(in crate::cli) fn run(
         detached: false,
     };
     // A worker that is gone, or speaks no sense, is over: its end says what there is to say.
-    let _ = parent.send(changes.collect()).and_then(|()| parent.serve());
+    let _ = parent.send(changes).and_then(|()| parent.serve());
     parent.attacher.detach();
     exit_code(parent.worker.finish()?)
 }
@@ -66,6 +66,11 @@ pub(in crate::cli) trait Overseer {
     /// What the worker is passed, by name.
     fn passes(&self) -> Vec<(&str, BorrowedFd<'_>)> {
         Vec::new()
+    }
+
+    /// Capture starts otherwise than it was meant to.
+    fn warn(&mut self, warning: &str) {
+        eprintln!("warning: {warning}");
     }
 
     /// Interfaces came or went.
@@ -161,7 +166,7 @@ impl Parent<'_> {
                 Received::Message(Message::Working) => self.overseer.working(),
                 Received::Message(Message::Done) | Received::Closed => return Ok(true),
                 // Nothing else is the worker's to say.
-                Received::Message(_) => {}
+                Received::Message(_) | Received::WithFd(..) => {}
                 Received::Nothing => return Ok(false),
             }
         }
@@ -184,26 +189,34 @@ impl Parent<'_> {
         self.overseer.changed(&changes);
         changes
             .into_iter()
-            .try_for_each(|change| self.worker.send(&message(change)))
+            .try_for_each(|change| match message(change) {
+                (message, Some(socket)) => self.worker.send_with(&message, socket.as_fd()),
+                (message, None) => self.worker.send(&message),
+            })
     }
 }
 
-fn message(change: Change) -> Message {
+/// What the worker is told of it, and the socket that it is given.
+fn message(change: Change) -> (Message, Option<PassedFd>) {
     match change {
         Change::Attached {
             slot,
             name,
             tag,
             mode,
-        } => Message::Interface {
-            slot,
-            mode,
-            name,
-            tag,
-        },
-        Change::Gone { slot, name } => Message::Gone { slot, name },
-        Change::Left { slot, name } => Message::Left { slot, name },
-        Change::Note(note) => Message::Note(note),
+            socket,
+        } => (
+            Message::Interface {
+                slot,
+                mode,
+                name,
+                tag,
+            },
+            socket,
+        ),
+        Change::Gone { slot, name } => (Message::Gone { slot, name }, None),
+        Change::Left { slot, name } => (Message::Left { slot, name }, None),
+        Change::Note(note) => (Message::Note(note), None),
     }
 }
 
@@ -234,24 +247,6 @@ fn exit_code(status: ExitStatus) -> Result<u8, Error> {
             ),
             hint: Some("the next capture into a store repairs what this one left open".to_owned()),
         }),
-    }
-}
-
-fn what(args: &Job) -> What {
-    What {
-        // A filter sees whole packets, as tcpdump's does; the worker cuts them then.
-        snaplen: if args.filter.is_empty() {
-            snaplen(args)
-        } else {
-            WHOLE_PACKET
-        },
-        mode: match args.mode {
-            AttachMode::Auto => Mode::Auto,
-            AttachMode::Native => Mode::Native,
-            AttachMode::Generic => Mode::Generic,
-        },
-        packets: !args.no_pcap,
-        egress: args.egress,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::error::Error;
 use super::failed;
+use crate::capture::guard::capabilities;
 use crate::capture::guard::explain::{Environment, Reason};
 use crate::capture::{AttachError, ProgramError};
 
@@ -23,12 +24,30 @@ impl From<AttachError> for Error {
         let hint = error.hint().map(str::to_owned);
         match error {
             AttachError::Program(error) => error.into(),
+            AttachError::SocketPermission { .. } => no_sockets(&error),
             error => explained(
                 &error,
                 matches!(error, AttachError::Permission { .. }),
                 hint,
             ),
         }
+    }
+}
+
+/// What packet sockets need is one capability, in the user namespace of the network's.
+fn no_sockets(error: &AttachError) -> Error {
+    let environment = Environment::read();
+    if environment.capabilities.has(capabilities::NET_RAW) {
+        let hint = "CAP_NET_RAW is there, so a seccomp profile, a security module, or a user \
+                    namespace other than the network's may be the reason";
+        return failed(error, Some(hint.to_owned()));
+    }
+    Error::Capture {
+        message: format!(
+            "{error}\n  because this process lacks {}",
+            capabilities::NET_RAW
+        ),
+        hint: Some(capabilities::how_to_get_sockets(&environment.program).join("\n        ")),
     }
 }
 

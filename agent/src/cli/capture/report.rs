@@ -102,7 +102,14 @@ pub(in crate::cli) fn statistics(status: &Status) -> String {
             state.sample.dropped(),
         );
         let parts = [
-            (kernel.packet_dropped, "dropped: the packet ring was full"),
+            (
+                kernel.packet_dropped,
+                if status.sockets {
+                    "dropped: the socket ring was full"
+                } else {
+                    "dropped: the packet ring was full"
+                },
+            ),
             (recorder.dropped_disk_full, "dropped: the disk was full"),
             (recorder.dropped_write_error, "dropped: writing failed"),
             (recorder.filtered, "left out by the capture filter"),

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::super::error::Error;
 use super::offer::Offer;
-use super::{Job, Signals, filter, group, session, snaplen, user};
-use crate::capture::MapFds;
+use super::{Job, Signals, filter, group, kernel_snaplen, session, snaplen, source, user};
 use crate::capture::guard::{self, Confinement, GuardNote, Sandbox, User};
 use crate::capture::split::{Message, Received, WorkerEnd};
+use crate::capture::{Feed, MapFds};
 use crate::record::{
     self, Board, Change, Connection, Division, Keep, Link, Output, Own, Settings, Status,
     StoreOptions, StoreOutput, Stream, Telling, WriteError,
@@ -73,7 +73,7 @@ pub(in crate::cli) fn run(
         .map(|filter| -> Keep { Box::new(move |data, wire_len| filter.accepts(data, wire_len)) });
     let user = user(args)?;
     let own = session::own(args);
-    let fds = map_fds(&mut end)?;
+    let feed = feed(args, &mut end)?;
     // Before anything is made or overwritten: it may be refused.
     let group = group(args)?;
     let metrics = args.metrics.map(metrics::Listener::bind).transpose()?;
@@ -111,7 +111,7 @@ pub(in crate::cli) fn run(
     };
     let status = record::run(
         &mut link,
-        fds,
+        feed,
         output,
         settings,
         &mut |telling| match telling {
@@ -162,14 +162,18 @@ fn parent_gone() -> Error {
     }
 }
 
-fn map_fds(end: &mut WorkerEnd) -> Result<MapFds, Error> {
-    Ok(MapFds {
-        tuples: end.take_all(TUPLES),
-        packets: end.take_all(PACKETS),
-        counters: end.take(COUNTERS).ok_or_else(|| Error::Capture {
-            message: "the privileged process passed no counters".to_owned(),
-            hint: None,
-        })?,
+/// What the parent chose: with its program it passes counters, without it sockets come.
+fn feed(args: &Job, end: &mut WorkerEnd) -> Result<Feed, Error> {
+    Ok(match end.take(COUNTERS) {
+        Some(counters) => Feed::Xdp(MapFds {
+            tuples: end.take_all(TUPLES),
+            packets: end.take_all(PACKETS),
+            counters,
+        }),
+        None => Feed::Sockets {
+            shape: source::shape(args),
+            snaplen: kernel_snaplen(args),
+        },
     })
 }
 
@@ -209,6 +213,25 @@ impl Piped {
                 self.gone = true;
                 return None;
             }
+            Ok(Received::WithFd(message, fd)) => {
+                let Message::Interface {
+                    slot,
+                    mode,
+                    name,
+                    tag,
+                } = message
+                else {
+                    // Nothing else comes with one.
+                    return Some(false);
+                };
+                Change::Attached {
+                    slot,
+                    name,
+                    tag,
+                    mode,
+                    socket: Some(fd),
+                }
+            }
             Ok(Received::Message(message)) => match message {
                 Message::Interface {
                     slot,
@@ -220,6 +243,7 @@ impl Piped {
                     name,
                     tag,
                     mode,
+                    socket: None,
                 },
                 Message::Gone { slot, name } => Change::Gone { slot, name },
                 Message::Left { slot, name } => Change::Left { slot, name },

@@ -163,6 +163,7 @@ impl OurLink {
                 name: interface.name,
                 tag: "self-test".to_owned(),
                 mode: attachment.mode(),
+                socket: None,
             }],
             attachment: Some(attachment),
         })

@@ -16,8 +16,8 @@ pub use error::{ConfigError, Problem};
 use section::{Key, Section};
 pub use sections::{Capture, Limits, Log, Metrics, Socket, Store};
 pub use value::{
-    Age, Attach, Compression, FileMode, Interface, Journal, Level, Listen, Path, RingSize, Size,
-    Text, Whole,
+    Age, Attach, Compression, FileMode, Interface, Journal, Level, Listen, Origin, Path, RingSize,
+    Size, Text, Whole,
 };
 
 /// Where it is read from unless something else is said.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::section::section;
 use super::value::{
-    Age, Attach, Compression, FileMode, Interface, Journal, Level, Listen, Path, RingSize, Size,
-    Text, Whole,
+    Age, Attach, Compression, FileMode, Interface, Journal, Level, Listen, Origin, Path, RingSize,
+    Size, Text, Whole,
 };
 
 section! {
@@ -14,6 +14,10 @@ section! {
         /// Interfaces, or patterns such as "lan*", each with the tag of its packets behind an
         /// equals sign if it is to have another than "pcap". One that is not there is waited for.
         interfaces: Vec<Interface> = unset_list("[\"lan*\", \"eth0=uplink\"]") live,
+        /// Where packets come from: "xdp", "packet-socket" (a socket for each interface: loses packets
+        /// earlier under load, and needs CAP_NET_RAW alone), or "auto": XDP, and sockets where the
+        /// kernel refuses it and the daemon has that capability.
+        source: Origin = default(Origin::Auto, "\"auto\"") restart,
         /// How to attach: "native" (in the driver), "generic" (the kernel's own hook), or "auto":
         /// native, and generic where the driver has none.
         mode: Attach = default(Attach::Auto, "\"auto\"") restart,

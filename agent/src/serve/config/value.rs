@@ -60,6 +60,17 @@ macro_rules! words {
 }
 
 words!(
+    /// Where packets come from.
+    Origin, "\"auto\", \"xdp\" or \"packet-socket\"",
+    /// The kernel program, and packet sockets where the kernel refuses it.
+    Auto = "auto",
+    /// The kernel program or nothing.
+    Xdp = "xdp",
+    /// A packet socket for each interface.
+    PacketSocket = "packet-socket"
+);
+
+words!(
     /// Where the kernel calls the capture program.
     Attach, "\"auto\", \"native\" or \"generic\"",
     /// Native, and generic where the driver has none.
