@@ -25,6 +25,7 @@ mod replay;
 mod self_test;
 mod served;
 mod service;
+mod sockets;
 mod speed;
 mod support;
 mod wire;

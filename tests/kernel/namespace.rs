@@ -136,3 +136,14 @@ pub(crate) fn wait_until(mut done: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// Whether a packet socket receives from the interface (`/proc/net/packet`: the fifth column is
+/// the interface's number, the sixth whether it receives).
+pub(crate) fn has_socket(name: &str) -> bool {
+    let index = interface(name).index.to_string();
+    let text = std::fs::read_to_string("/proc/self/net/packet").unwrap();
+    text.lines().skip(1).any(|line| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        columns[4] == index && columns[5] == "1"
+    })
+}

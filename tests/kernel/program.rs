@@ -26,9 +26,14 @@ pub(crate) fn capture(arguments: &str) -> Command {
 
 /// Starts it on `fs0`, whose other end is given, and waits for both processes.
 fn start(command: &mut Command) -> (Child, u32) {
+    start_until(command, || has_xdp("fs0"))
+}
+
+/// Starts it and waits until it captures, and until both processes are there.
+pub(crate) fn start_until(command: &mut Command, captures: fn() -> bool) -> (Child, u32) {
     let mut child = command.spawn().unwrap();
-    wait_until(|| has_xdp("fs0") || child.try_wait().unwrap().is_some());
-    if !has_xdp("fs0") {
+    wait_until(|| captures() || child.try_wait().unwrap().is_some());
+    if !captures() {
         panic!("{}", text(&child.wait_with_output().unwrap().stderr));
     }
     let children = format!("/proc/{0}/task/{0}/children", child.id());
@@ -41,7 +46,7 @@ fn start(command: &mut Command) -> (Child, u32) {
     (child, worker.unwrap())
 }
 
-fn field(process: u32, name: &str) -> String {
+pub(crate) fn field(process: u32, name: &str) -> String {
     let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let mut lines = text.lines();
     let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
@@ -66,7 +71,7 @@ pub(crate) fn said(output: &Output, code: i32) -> String {
 }
 
 /// An Ethernet frame with addresses that nobody has, `protocol` and ports.
-fn frame(protocol: u8, from: ([u8; 4], u16), to: ([u8; 4], u16)) -> Vec<u8> {
+pub(crate) fn frame(protocol: u8, from: ([u8; 4], u16), to: ([u8; 4], u16)) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0];
     frame.extend([0x45, 0, 0, 46, 0, 1, 0, 0, 64, protocol, 0, 0]);
     frame.extend(from.0);
@@ -79,17 +84,17 @@ fn frame(protocol: u8, from: ([u8; 4], u16), to: ([u8; 4], u16)) -> Vec<u8> {
     frame
 }
 
-fn datagram(port: u16) -> Vec<u8> {
+pub(crate) fn datagram(port: u16) -> Vec<u8> {
     frame(17, ([10, 9, 0, 1], 1000), ([10, 9, 0, 2], port))
 }
 
-fn sender() -> Sender {
+pub(crate) fn sender() -> Sender {
     veth("fs0", "fs1", 1500);
     Sender::new(&interface("fs1"))
 }
 
 /// Packets in all capture files below a folder.
-fn stored(folder: &Path) -> usize {
+pub(crate) fn stored(folder: &Path) -> usize {
     let inputs = flowsift::capfile::discover(&[folder.to_str().unwrap().to_owned()]).unwrap();
     let mut packets = 0;
     for input in &inputs {

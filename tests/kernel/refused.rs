@@ -113,7 +113,7 @@ pub(crate) fn copy() -> (tempfile::TempDir, PathBuf) {
 
 /// Runs a command of a fresh copy. A child that a test beside this one is just starting may still
 /// hold our descriptor of the copy, and what is open for writing cannot be run.
-fn output_of(mut command: Command) -> Output {
+pub(crate) fn output_of(mut command: Command) -> Output {
     loop {
         match command.output() {
             Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
@@ -127,8 +127,13 @@ fn output_of(mut command: Command) -> Output {
 /// As `setcap cap_net_admin,cap_perfmon,cap_bpf+ep` does (`capabilities(7)`, version 2); whether
 /// the file system keeps it.
 fn give_capabilities(program: &Path) -> bool {
+    set_capabilities(program, 1 << 12, 1 << (38 - 32) | 1 << (39 - 32))
+}
+
+/// Those of two masks, of the first 32 and those behind.
+pub(crate) fn set_capabilities(program: &Path, low: u32, high: u32) -> bool {
     // Version and the effective flag; permitted and inheritable, low and high.
-    let words: [u32; 5] = [0x0200_0001, 1 << 12, 0, 1 << (38 - 32) | 1 << (39 - 32), 0];
+    let words: [u32; 5] = [0x0200_0001, low, 0, high, 0];
     let value: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let path = CString::new(program.to_str().unwrap()).unwrap();
     let name = c"security.capability";

@@ -59,6 +59,13 @@ fn every_capture_is_stored_byte_for_byte_in_order_in_generic_mode() {
     }
 }
 
+#[test]
+fn every_capture_is_stored_byte_for_byte_in_order_by_packet_sockets() {
+    if alone(&every_capture_is_stored_byte_for_byte_in_order_by_packet_sockets) {
+        check("packet-socket");
+    }
+}
+
 fn check(mode: &str) {
     let work = folder();
     let mut excluded = Excluded::new();
@@ -84,7 +91,12 @@ fn check(mode: &str) {
 /// One capture for all pieces: it begins before the first packet and ends after the last.
 fn send(pieces: &[&Piece], store: &str, mode: &str) {
     let lost_before = lost_by_veth("fs1");
-    let capture = Capture::start(&["--store", store, "--mode", mode], &["fs0"]);
+    let option = match mode {
+        "packet-socket" => "--source",
+        _ => "--mode",
+    };
+    let options = ["--store", store, option, mode];
+    let capture = Capture::start(&options, &["fs0"]);
     let files: Vec<&Path> = pieces.iter().map(|piece| piece.file.as_path()).collect();
     let sent = tcpreplay("fs1", &["--topspeed"], &files);
     let statistics = capture.stop().statistics("fs0");

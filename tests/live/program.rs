@@ -5,7 +5,7 @@ use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::room::{has_xdp, path, root, wait_until};
+use crate::room::{has_socket, has_xdp, path, root, wait_until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_flowsift");
 
@@ -49,7 +49,7 @@ impl Capture {
             wait_until(&format!("attached to {name}"), || {
                 let ended = capture.child.try_wait().unwrap();
                 assert!(ended.is_none(), "{ended:?}: {}", capture.said());
-                has_xdp(name)
+                has_xdp(name) || has_socket(name)
             });
         }
         capture

@@ -144,6 +144,18 @@ pub(crate) fn has_xdp(name: &str) -> bool {
     ip(&format!("-o link show {name}")).contains("xdp")
 }
 
+/// Whether a packet socket receives from the interface (`/proc/net/packet`: the fifth column is
+/// the interface's number, the sixth whether it receives).
+pub(crate) fn has_socket(name: &str) -> bool {
+    let shown = ip(&format!("-o link show {name}"));
+    let index = shown.split(':').next().unwrap();
+    let text = std::fs::read_to_string("/proc/self/net/packet").unwrap();
+    text.lines().skip(1).any(|line| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        columns[4] == index && columns[5] == "1"
+    })
+}
+
 /// Packets that the pair lost between its ends, before anything could capture them.
 pub(crate) fn lost_by_veth(far: &str) -> u64 {
     // Of this namespace, unlike /sys. Eight numbers of what was received, then what was sent: bytes,
