@@ -7,13 +7,13 @@ use std::path::Path;
 use flowsift::store::loss::Reason;
 use flowsift::store::missed;
 
-use crate::frames::each_ethernet_frame;
+use crate::frames::{captures, each_ethernet_frame, manifest};
 use crate::namespace::{Sender, has_socket, has_xdp, inside, interface, ip, veth, wait_until};
 use crate::program::{
     NOBODY, capture, datagram, field, frame, said, sender, signal, start_until, stored,
 };
 use crate::refused::{copy, output_of, set_capabilities};
-use crate::support::{say_skipped, skip};
+use crate::support::{say, say_skipped, skip};
 
 /// Of `PATH` and `capture`'s options.
 const SOCKETS: &str = "--source packet-socket";
@@ -436,4 +436,44 @@ fn options_of_xdp_are_refused_with_sockets() {
         let said = said(&output, 2);
         assert!(said.starts_with(expected), "{said}");
     }
+}
+
+#[test]
+fn every_frame_of_the_captures_is_stored_as_it_was_sent() {
+    if !inside() {
+        return;
+    }
+    veth("fs0", "fs1", 65_535);
+    let sender = Sender::new(&interface("fs1"));
+    let work = tempfile::tempdir().unwrap();
+    let file = work.path().join("x.pcap");
+    let options = format!("-i fs0 {SOCKETS} -w {}", file.display());
+    let (child, _) = start_until(&mut capture(&options), has_one);
+    let captures = captures();
+    let (mut sent, mut files) = (Vec::new(), 0);
+    for name in manifest(&captures) {
+        let before = sent.len();
+        each_ethernet_frame(&captures.join(&name), |frame| {
+            // What a packet socket sends, and a packet record holds.
+            if (14..=65_535).contains(&frame.data.len()) {
+                sender.send(frame.data).unwrap();
+                sent.push(frame.data.to_vec());
+            }
+        });
+        files += u32::from(sent.len() > before);
+    }
+    signal(child.id(), libc::SIGINT);
+    let said = said(&child.wait_with_output().unwrap(), 0);
+    let count = sent.len();
+    let line = format!("fs0: {count} packets seen, {count} stored, 0 dropped\n");
+    assert!(said.contains(&line), "{said}");
+    let stored = packets(&file);
+    assert_eq!(stored.len(), count);
+    for (at, ((_, wire, stored), sent)) in stored.iter().zip(&sent).enumerate() {
+        assert_eq!((*wire as usize, stored), (sent.len(), sent), "packet {at}");
+    }
+    assert!(files > 30 && count > 5_000, "{count} frames");
+    say(&format!(
+        "packet sockets: {count} frames of {files} captures stored as sent"
+    ));
 }
