@@ -378,6 +378,7 @@ fn without_bpf_sockets_are_used_with_a_warning_or_not_at_all() {
         &["--source", "xdp"][..],
         &["--mode", "native"],
         &["--no-pcap"],
+        &["--egress"],
     ] {
         let refused = run(options, 1);
         assert!(
@@ -387,7 +388,7 @@ fn without_bpf_sockets_are_used_with_a_warning_or_not_at_all() {
         assert!(!refused.contains("warning"), "{refused}");
         assert_eq!(
             refused.contains("--source packet-socket"),
-            options != ["--no-pcap"],
+            !matches!(options, ["--no-pcap" | "--egress"]),
             "{refused}"
         );
         assert!(!file.exists());
@@ -429,6 +430,10 @@ fn options_of_xdp_are_refused_with_sockets() {
     for (option, expected) in [
         ("--no-pcap", "error: --no-pcap, whose tuples"),
         ("--mode native", "error: --mode, which says where"),
+        (
+            "--egress",
+            "error: --egress, which is a part of the kernel program,",
+        ),
     ] {
         let output = capture(&format!("-i lo {SOCKETS} {option} -w /dev/null"))
             .output()

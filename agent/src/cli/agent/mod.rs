@@ -70,3 +70,33 @@ impl From<ConfigError> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_program_alone_does_is_refused_with_sockets() {
+        let checked = |rest: &str| {
+            let text = format!("[capture]\ninterfaces = [\"lan0\"]\n{rest}\n");
+            let path = Path::new("x.toml");
+            let config = Config::parse(path, &text).unwrap();
+            check(path, &config, &Job::from(&config))
+        };
+        let sockets = "source = \"packet-socket\"";
+        assert!(checked(sockets).is_ok());
+        for (line, expected) in [
+            ("egress = true", "capture.egress, which is a part of"),
+            (
+                "packets = false",
+                "capture.packets, whose tuples are made by",
+            ),
+            ("mode = \"generic\"", "capture.mode, which says where"),
+        ] {
+            assert!(checked(line).is_ok(), "{line}");
+            let error = checked(&format!("{sockets}\n{line}")).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(&format!("x.toml: {expected}")), "{text}");
+        }
+    }
+}

@@ -158,7 +158,7 @@ fn warning(refusal: &Refusal) -> String {
 
 fn with_hint(error: Error) -> Error {
     const HINT: &str = "or capture by packet sockets, which need CAP_NET_RAW alone: \
-                        with the source packet-socket";
+                        --source packet-socket";
     match error {
         Error::Capture { message, hint } => Error::Capture {
             message,

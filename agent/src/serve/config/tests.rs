@@ -35,6 +35,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "invalid value: string \"a[b\", expected an interface such as",
     ),
     (
+        "capture.source",
+        "\"sockets\"",
+        "invalid value: string \"sockets\", expected \"auto\", \"xdp\" or \"packet-socket\"",
+    ),
+    (
         "capture.mode",
         "\"fast\"",
         "invalid value: string \"fast\", expected \"auto\", \"native\" or \"generic\"",
@@ -335,7 +340,7 @@ fn what_there_is_not_is_refused_with_the_nearest() {
             1,
             "capture.x",
             "no such key",
-            "there are: interfaces, mode,",
+            "there are: interfaces, source,",
         ),
         (
             "\n[store]\n  level = 3",
