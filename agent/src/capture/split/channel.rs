@@ -254,9 +254,9 @@ mod tests {
     #[test]
     fn what_was_said_before_the_end_is_heard_also_by_who_was_not_heard() {
         let (ours, theirs) = Channel::pair().unwrap();
-        ours.send(&Message::Working).unwrap();
-        theirs.send(&Message::Stop).unwrap();
-        theirs.send(&Message::Detached).unwrap();
+        ours.send(&Message::Working, None).unwrap();
+        theirs.send(&Message::Stop, None).unwrap();
+        theirs.send(&Message::Detached, None).unwrap();
         drop(theirs);
         for said in [Message::Stop, Message::Detached] {
             let heard = ours.receive(NOW).unwrap();
