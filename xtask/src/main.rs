@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod dist;
 mod ebpf;
 mod kernels;
 
@@ -23,6 +24,9 @@ const USAGE: &str = "usage: cargo xtask TASK
   bench capture [--runs N] [--seconds S] [--frame BYTES] [--overload FRAMES] [--program PATH]
         [--ours] [--only-overload|--only-beside]
                                            measure capture beside other recorders (needs root)
+  dist [--binary PATH] [--out DIR] [--level N] [--test]
+                                           make the Debian package and the tarball
+                                           (--test: install and use it; needs root)
   ebpf [--toolchain auto|debian|nightly]   rebuild agent-ebpf/flowsift-xdp.o from its sources
   ebpf --check                             fail if that object is stale
   kernels [--series \"6.1 6.12\"] [--test NAME]
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
 fn run(mut args: Args) -> Result<()> {
     match args.positional().as_deref() {
         Some("bench") => bench::run(args),
+        Some("dist") => dist::run(args),
         Some("ebpf") => ebpf::run(args),
         Some("kernels") => kernels::run(args),
         Some(other) => Err(format!("unknown task `{other}`\n{USAGE}").into()),

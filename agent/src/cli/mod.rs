@@ -14,6 +14,7 @@ mod error;
 mod input;
 #[cfg(feature = "engine")]
 mod live;
+mod man;
 #[cfg(feature = "engine")]
 mod missed;
 #[cfg(feature = "engine")]
@@ -90,6 +91,7 @@ fn run(command: &Command) -> Result<u8, Error> {
         Command::Status(args) => return status::run(args, &mut out),
         Command::Store(args) => return store::run(&args.command, &mut out),
         Command::Import(args) => return store::import(args, &mut out),
+        Command::Man(args) => man::run(args, &mut out)?,
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "flowsift", &mut out);
         }

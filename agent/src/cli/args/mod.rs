@@ -11,7 +11,9 @@ mod store;
 #[cfg(any(feature = "engine", feature = "capture"))]
 mod units;
 
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 #[cfg(feature = "capture")]
@@ -72,6 +74,16 @@ pub(super) enum Command {
         /// The shell to complete for
         shell: Shell,
     },
+    /// Print the manual page, or write those of every command into a folder
+    Man(ManArgs),
+}
+
+/// Arguments of `flowsift man`.
+#[derive(Args, Debug)]
+pub(super) struct ManArgs {
+    /// Write one file for each command into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
 }
 
 #[cfg(test)]

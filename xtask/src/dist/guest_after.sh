@@ -1,0 +1,24 @@
+# After the README's commands, which end with the package's removal: what they must have shown.
+sed -n 2p /tmp/live.txt | grep '^192\.168\.0\.102'
+sed -n 2p /tmp/stored.txt | grep '^192\.168\.0\.102'
+test "$(tshark -r /tmp/swarm.pcap | wc -l)" -gt 400
+test "$(tshark -r /tmp/swarm.pcap -Y 'ip.src != 192.168.0.102' | wc -l)" = 0
+# Removal keeps the configuration and the packets.
+refuse test -e /usr/bin/flowsift
+refuse systemctl is-active flowsift
+test -f /etc/flowsift/flowsift.toml
+test -d /var/lib/flowsift
+test "$(stat -c %U:%a /var/lib/flowsift)" = flowsift:750
+find /var/lib/flowsift -name '*.pcap' | grep .
+# Installed again, the configuration is still the administrator's, and the service is not on.
+apt-get install -y ./target/dist/flowsift_*.deb
+grep -q fs0 /etc/flowsift/flowsift.toml
+refuse systemctl is-enabled flowsift
+# Purging asks nothing and leaves nothing but the user.
+apt-get purge -y flowsift
+refuse test -e /etc/flowsift
+refuse test -e /var/lib/flowsift
+id flowsift
+dpkg --audit
+test -z "$(systemctl --failed --plain --no-legend)"
+echo "PACKAGE TEST PASSED"
