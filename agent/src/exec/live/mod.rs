@@ -79,7 +79,7 @@ enum Rest {
         shape: Shape,
     },
     Chart {
-        input: ChartInput,
+        input: Box<ChartInput>,
         groups: Vec<CutPlan>,
     },
 }
@@ -412,7 +412,10 @@ impl Rest {
                     let plan = engine.physical(&windows.plan).await?;
                     groups.push(CutPlan::new(plan)?);
                 }
-                Self::Chart { input, groups }
+                Self::Chart {
+                    input: Box::new(input),
+                    groups,
+                }
             }
         })
     }

@@ -65,7 +65,7 @@ pub(super) fn oldest_first(pipeline: &Pipeline) -> Option<Pipeline> {
     for op in &mut turned.ops {
         match op {
             Op::Filter(_) | Op::Assign(_) => {}
-            Op::Sort(keys) if keys.iter().all(|key| by_time(key)) => {
+            Op::Sort(keys) if keys.iter().all(by_time) => {
                 keys.iter_mut().for_each(|key| key.descending = false);
             }
             _ => return None,
