@@ -87,7 +87,7 @@ fn every_capture_is_answered_alike_when_it_is_played_again() {
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap())
-            .fold(0, |all, rows| all + rows)
+            .sum::<usize>()
     });
     assert!(rows > 1_000, "{rows} rows");
 }
