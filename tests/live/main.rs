@@ -21,4 +21,5 @@ mod pcap;
 mod program;
 mod queries;
 mod room;
+mod seam;
 mod sender;

@@ -204,10 +204,12 @@ impl Feed for Following {
 
 /// The files of a store as the past of a live query, from a time on.
 pub fn past(files: Vec<ScanFile>, from_ns: i64) -> Bit {
+    let until_ns = now_ns();
     Bit::Files {
         files,
         from_ns,
-        seam_ns: now_ns().saturating_sub(nanos(SEAM)),
+        seam_ns: until_ns.saturating_sub(nanos(SEAM)),
+        until_ns,
     }
 }
 

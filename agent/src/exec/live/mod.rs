@@ -30,7 +30,7 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use self::cut::{CutPlan, over};
 use self::prefix::{Prefix, oldest_first, windowed_prefix};
 pub use self::source::Bit;
-use self::source::{Gap, files_leaf, frames_leaf, rows_leaf};
+use self::source::{Gap, Seam, files_leaf, frames_leaf, rows_leaf};
 use self::tape::Tape;
 use super::chart;
 use super::engine::{Engine, RunOptions};
@@ -66,6 +66,7 @@ pub struct Live {
     /// Windows that start before have closed.
     closed_until_ns: i64,
     late: u64,
+    seam: Seam,
     max_rows: Option<u64>,
     /// Whether an answer had more rows than it may have.
     cut: Arc<AtomicBool>,
@@ -168,6 +169,7 @@ impl Live {
             closed: Vec::new(),
             closed_until_ns: i64::MIN,
             late: 0,
+            seam: Seam::default(),
             max_rows: None,
             cut: Arc::default(),
         };
@@ -226,8 +228,10 @@ impl Live {
 
     /// Takes packets in.
     pub async fn push(&mut self, bit: &Bit) -> Result<(), Error> {
+        self.seam = bit.seam(self.window_ns).unwrap_or(self.seam);
         for (start, part) in bit.by_window(self.window_ns) {
-            let is_late = start < self.closed_until_ns;
+            let (start, end) = self.seam.around(start, self.window_ns);
+            let is_late = end <= self.closed_until_ns;
             if is_late && self.first.is_some() {
                 self.late += part.len();
                 continue;
@@ -259,8 +263,7 @@ impl Live {
     pub async fn close_until(&mut self, time_ns: i64, each: bool) -> Result<Vec<Closed>, Error> {
         let mut closed: Vec<Closed> = Vec::new();
         while let Some(entry) = self.open.first_entry() {
-            let start_ns = *entry.key();
-            let end_ns = start_ns.saturating_add(self.window_ns);
+            let (start_ns, end_ns) = self.seam.around(*entry.key(), self.window_ns);
             if end_ns > time_ns {
                 break;
             }

@@ -36,7 +36,27 @@ pub enum Bit {
         from_ns: i64,
         /// Windows that end before are complete; packets may still come to the others.
         seam_ns: i64,
+        /// No packet of theirs is later.
+        until_ns: i64,
     },
+}
+
+/// The windows between the complete past and the present, which are read in one go: they are held
+/// as one, to which packets still come, and close together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seam {
+    start_ns: i64,
+    end_ns: i64,
+}
+
+impl Seam {
+    /// First instant and the one behind, of what the window that starts then is held in.
+    pub(super) fn around(self, start_ns: i64, window_ns: i64) -> (i64, i64) {
+        match (self.start_ns..self.end_ns).contains(&start_ns) {
+            true => (self.start_ns, self.end_ns),
+            false => (start_ns, start_ns.saturating_add(window_ns)),
+        }
+    }
 }
 
 /// The packets of one window.
@@ -56,6 +76,22 @@ impl Part {
 }
 
 impl Bit {
+    /// The windows between past and present, if it has both.
+    pub(super) fn seam(&self, window_ns: i64) -> Option<Seam> {
+        match self {
+            Self::Frames { .. } => None,
+            Self::Files {
+                from_ns,
+                seam_ns,
+                until_ns,
+                ..
+            } => Some(Seam {
+                start_ns: window_start((*seam_ns).max(*from_ns), window_ns, 0),
+                end_ns: window_start(*until_ns, window_ns, 0).saturating_add(window_ns),
+            }),
+        }
+    }
+
     /// The packets by start of their window, oldest first; those without a time at `i64::MIN`.
     ///
     /// Of files, all windows before the last are one part: nothing comes to them any more.
@@ -83,6 +119,7 @@ impl Bit {
                 files,
                 from_ns,
                 seam_ns,
+                ..
             } => {
                 let (from, to) = (*from_ns, i64::MAX);
                 let seam = window_start(*seam_ns, window_ns, 0).max(from);
@@ -97,7 +134,7 @@ impl Bit {
                 if from < seam {
                     parts.push((seam.saturating_sub(window_ns), part(from, seam)));
                 }
-                parts.push((seam, part(seam, to)));
+                parts.push((window_start(seam, window_ns, 0), part(seam, to)));
                 parts
             }
         }

@@ -212,3 +212,51 @@ async fn a_window_answers_by_itself() {
     live.push(&bit).await.unwrap();
     assert_eq!(live.late_packets(), 1);
 }
+
+/// What is there and what comes meet in the middle of a window, which is one.
+#[tokio::test]
+async fn a_past_and_what_follows_answer_as_one_file() {
+    let inputs = inputs(&["bittorrent/small_torrent_mse.pcap"]);
+    let mut reader = inputs[0].open().unwrap();
+    let (mut following, mut cut, mut n) = (Vec::new(), None, 0);
+    while let Some(frame) = reader.next_frame() {
+        n += 1;
+        if n > 500 {
+            cut.get_or_insert((frame.offset, frame.time_ns.unwrap()));
+            let mut one = Frames::default();
+            one.push(frame);
+            following.push(Arc::new(one));
+        }
+    }
+    let (offset, cut_ns) = cut.unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures");
+    let mut bytes = std::fs::read(folder.join("bittorrent/small_torrent_mse.pcap")).unwrap();
+    bytes.truncate(usize::try_from(offset).unwrap());
+    let past = capfile::Input::from_bytes("past.pcap", bytes);
+    let options = RunOptions::default();
+    for query in QUERIES {
+        let expected = of_file(query, &inputs, &options).await;
+        for window_ns in [SECOND / 3, 10 * SECOND] {
+            let report = Arc::new(ScanReport::default());
+            let live = Live::new(&pipeline(query), &options, window_ns, report).await;
+            let mut live = live.unwrap();
+            let past = Bit::Files {
+                files: ScanFile::tagged(vec![past.clone()], "pcap"),
+                from_ns: 0,
+                seam_ns: cut_ns - 5 * SECOND,
+                until_ns: cut_ns,
+            };
+            live.push(&past).await.unwrap();
+            for frames in &following {
+                let time_ns = frames.times().next().unwrap().unwrap();
+                let frames = Arc::clone(frames);
+                let tag = "pcap".into();
+                live.push(&Bit::Frames { frames, tag }).await.unwrap();
+                live.close_until(time_ns - SECOND, false).await.unwrap();
+            }
+            assert_eq!(live.late_packets(), 0, "{query}");
+            let got = rows(live.answer().await.unwrap(), query).await;
+            same(&got, &expected, query);
+        }
+    }
+}
