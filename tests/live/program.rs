@@ -133,7 +133,7 @@ impl Ended {
             .skip_while(|line| !(line.starts_with(&start) && line.contains("packets seen")));
         let first = lines.next().unwrap_or_else(|| panic!("{}", self.said));
         let numbers: Vec<u64> = first
-            .split(|c: char| c == ' ' || c == ',')
+            .split([' ', ','])
             .filter_map(|word| word.parse().ok())
             .collect();
         let [seen, stored, dropped] = numbers[..] else {
