@@ -1,5 +1,6 @@
 //! The place of a measurement: a namespace, a wire, a sender, and a recorder's process.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -105,11 +106,28 @@ impl Lab {
             Some(program) => Command::new(program),
             None => Command::new(&self.program),
         };
-        let arguments = recorder.arguments.iter().map(|argument| match *argument {
-            "IFACE" => self.pair.near.clone().into(),
-            "STORE" => folder.as_os_str().to_owned(),
-            "FILE" => folder.join("file.pcap").into_os_string(),
-            other => other.into(),
+        for name in recorder.folders {
+            fs::create_dir(folder.join(name))?;
+        }
+        let meant = |word: &str| -> Option<OsString> {
+            Some(match word {
+                "IFACE" => self.pair.near.clone().into(),
+                "STORE" => folder.as_os_str().to_owned(),
+                "FILE" => folder.join("file.pcap").into_os_string(),
+                _ => return None,
+            })
+        };
+        let arguments = recorder.arguments.iter().map(|argument| {
+            let (option, word) = argument.split_once('=').unwrap_or(("", argument));
+            match meant(word) {
+                Some(word) if option.is_empty() => word,
+                Some(word) => {
+                    let mut whole = OsString::from(format!("{option}="));
+                    whole.push(word);
+                    whole
+                }
+                None => (*argument).into(),
+            }
         });
         command
             .args(arguments)

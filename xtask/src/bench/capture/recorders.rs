@@ -8,18 +8,21 @@ pub(super) struct Recorder {
     /// `None` is flowsift; the Debian package of any other is in `package`.
     pub(super) program: Option<&'static str>,
     package: &'static str,
-    /// `IFACE`, `STORE` and `FILE` stand for what they are called in a run.
+    /// Folders that it wants to find in `STORE`.
+    pub(super) folders: &'static [&'static str],
+    /// `IFACE`, `STORE` and `FILE`, also behind a `=`, stand for what they are called in a run.
     pub(super) arguments: &'static [&'static str],
     /// Packets that it recorded, from what it printed.
     pub(super) recorded: fn(&str) -> Option<u64>,
 }
 
 /// All with 64 MB between the kernel and themselves.
-const RECORDERS: [Recorder; 9] = [
+const RECORDERS: [Recorder; 10] = [
     Recorder {
         name: "flowsift -w /dev/null",
         program: None,
         package: "",
+        folders: &[],
         arguments: &["capture", "-q", "-i", "IFACE", "-w", "/dev/null"],
         recorded: stored,
     },
@@ -27,6 +30,7 @@ const RECORDERS: [Recorder; 9] = [
         name: "flowsift --no-pcap",
         program: None,
         package: "",
+        folders: &[],
         arguments: &[
             "capture",
             "-q",
@@ -42,6 +46,7 @@ const RECORDERS: [Recorder; 9] = [
         name: "flowsift --store",
         program: None,
         package: "",
+        folders: &[],
         arguments: &["capture", "-q", "-i", "IFACE", "--store", "STORE"],
         recorded: stored,
     },
@@ -49,6 +54,7 @@ const RECORDERS: [Recorder; 9] = [
         name: "tcpdump > /dev/null",
         program: Some("tcpdump"),
         package: "tcpdump",
+        folders: &[],
         arguments: &["-n", "-i", "IFACE", "-B", "65536", "-w", "/dev/null"],
         recorded: tcpdump,
     },
@@ -56,6 +62,7 @@ const RECORDERS: [Recorder; 9] = [
         name: "tcpdump > file",
         program: Some("tcpdump"),
         package: "tcpdump",
+        folders: &[],
         arguments: &[
             "-n", "-i", "IFACE", "-B", "65536", "-Z", "root", "-w", "FILE",
         ],
@@ -65,6 +72,7 @@ const RECORDERS: [Recorder; 9] = [
         name: "dumpcap > /dev/null",
         program: Some("dumpcap"),
         package: "wireshark-common",
+        folders: &[],
         arguments: &["-q", "-i", "IFACE", "-B", "64", "-w", "/dev/null"],
         recorded: dumpcap,
     },
@@ -72,6 +80,7 @@ const RECORDERS: [Recorder; 9] = [
         name: "dumpcap > file",
         program: Some("dumpcap"),
         package: "wireshark-common",
+        folders: &[],
         arguments: &["-q", "-i", "IFACE", "-B", "64", "-w", "FILE"],
         recorded: dumpcap,
     },
@@ -79,6 +88,7 @@ const RECORDERS: [Recorder; 9] = [
         name: "netsniff-ng > /dev/null",
         program: Some("netsniff-ng"),
         package: "netsniff-ng",
+        folders: &[],
         arguments: &["-s", "-i", "IFACE", "-S", "64MiB", "-o", "/dev/null"],
         recorded: netsniff,
     },
@@ -86,8 +96,27 @@ const RECORDERS: [Recorder; 9] = [
         name: "netsniff-ng > file",
         program: Some("netsniff-ng"),
         package: "netsniff-ng",
+        folders: &[],
         arguments: &["-s", "-i", "IFACE", "-S", "64MiB", "-o", "FILE"],
         recorded: netsniff,
+    },
+    Recorder {
+        name: "stenotype > files",
+        program: Some("stenotype"),
+        package: "stenographer",
+        folders: &["PKT0", "IDX0"],
+        arguments: &[
+            "--iface=IFACE",
+            "--dir=STORE",
+            "--threads=1",
+            "--blocks=64",
+            "--aiops=32",
+            "--seccomp=none",
+            "--uid=root",
+            "--gid=root",
+            "-v",
+        ],
+        recorded: stenotype,
     },
 ];
 
@@ -151,6 +180,12 @@ fn netsniff(text: &str) -> Option<u64> {
     number_before(text, "  packets passed filter")
 }
 
+/// `Thread 0 stats: MB=1 secs=9.02926 MBps=0.110751 packets=3904 blocks=1 polls=10 drops=0`
+fn stenotype(text: &str) -> Option<u64> {
+    let (_, behind) = text.rsplit_once(" packets=")?;
+    behind.split_whitespace().next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +202,8 @@ mod tests {
         assert_eq!(dumpcap(dumpcap_said), Some(12));
         let netsniff_said = "\n           5  packets incoming (0 unread on exit)\n           4  packets passed filter\n";
         assert_eq!(netsniff(netsniff_said), Some(4));
+        let sten_said = "T:1 Thread 0 stats: MB=1 packets=3 blocks=1\nT:1 Thread 0 stats: MB=1 secs=9.0 packets=3904 blocks=1 polls=10 drops=0";
+        assert_eq!(stenotype(sten_said), Some(3904));
         assert_eq!(stored("nothing"), None);
     }
 }
