@@ -17,13 +17,13 @@ pub(crate) const MTU: u32 = 65_535;
 const SENDABLE: std::ops::RangeInclusive<usize> = 14..=MTU as usize + 14;
 
 /// The query that the program is for, in an order of its own.
-const REFERENCE: &str = "tag=pcap packet ipv4.DstIP !~ 10.0.0.0/8 ipv4.SrcIP tcp.DstPort \
+pub(crate) const REFERENCE: &str = "tag=pcap packet ipv4.DstIP !~ 10.0.0.0/8 ipv4.SrcIP tcp.DstPort \
     | require DstPort | count by SrcIP,DstIP,DstPort | count by SrcIP | sort by count desc SrcIP asc \
     | table -nt SrcIP count";
 
 /// What is known of a capture beforehand decides what can be asked of its copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Group {
+pub(crate) enum Group {
     /// All packets are sent as they were on the wire: the answers are tshark's.
     Whole,
     /// Some were cut when they were captured, and are sent so: tshark's answers but for bytes.
@@ -35,8 +35,8 @@ enum Group {
 /// A capture to be sent.
 pub(crate) struct Piece {
     /// Its table of tshark's.
-    expected: PathBuf,
-    group: Group,
+    pub(crate) expected: PathBuf,
+    pub(crate) group: Group,
     /// The file that is sent: itself, or what of it can be sent.
     pub(crate) file: PathBuf,
     pub(crate) packets: Vec<Packet>,
@@ -76,7 +76,11 @@ fn check(mode: &str) {
     for group in [Group::Whole, Group::Cut, Group::Part] {
         let pieces: Vec<&Piece> = pieces.iter().filter(|piece| piece.group == group).collect();
         let store = path(&work, &format!("{group:?}"));
-        send(&pieces, &store, mode);
+        let option = match mode {
+            "packet-socket" => "--source",
+            _ => "--mode",
+        };
+        send(&pieces, &["--store", &store, option, mode], |_| ());
         compare_packets(&pieces, Path::new(&store));
         if group != Group::Part {
             compare_tables(&pieces, Path::new(&store), group);
@@ -88,17 +92,14 @@ fn check(mode: &str) {
     ));
 }
 
-/// One capture for all pieces: it begins before the first packet and ends after the last.
-fn send(pieces: &[&Piece], store: &str, mode: &str) {
+/// One capture for all pieces: it begins before the first packet and ends after the last;
+/// `meanwhile` is given the number of packets sent before it ends.
+pub(crate) fn send(pieces: &[&Piece], arguments: &[&str], meanwhile: impl FnOnce(u64)) {
     let lost_before = lost_by_veth("fs1");
-    let option = match mode {
-        "packet-socket" => "--source",
-        _ => "--mode",
-    };
-    let options = ["--store", store, option, mode];
-    let capture = Capture::start(&options, &["fs0"]);
+    let capture = Capture::start(arguments, &["fs0"]);
     let files: Vec<&Path> = pieces.iter().map(|piece| piece.file.as_path()).collect();
     let sent = tcpreplay("fs1", &["--topspeed"], &files);
+    meanwhile(sent.packets);
     let statistics = capture.stop().statistics("fs0");
     let packets: usize = pieces.iter().map(|piece| piece.packets.len()).sum();
     assert_eq!((sent.packets, sent.failed), (packets as u64, 0));

@@ -23,3 +23,4 @@ mod queries;
 mod room;
 mod seam;
 mod sender;
+mod tuples;

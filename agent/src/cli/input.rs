@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::args::QueryArgs;
 use super::error::Error;
-use crate::capfile;
+use crate::capfile::{self, Input};
 use crate::exec::scan::{ScanFile, matches_tag};
 use crate::exec::{LossEntry, Source};
 use crate::plan::loss;
@@ -122,7 +122,35 @@ pub(super) fn snapshot(store: &Path, tags: &[String]) -> Result<Snapshot, Error>
 
 /// The files of a snapshot.
 pub(super) fn scan_files(snapshot: &Snapshot) -> Result<Vec<ScanFile>, Error> {
-    snapshot.files.iter().map(scan_file).collect()
+    let mut files = Vec::new();
+    for file in &snapshot.files {
+        if !file.tuples_alone {
+            files.push(scan_file(file)?);
+            continue;
+        }
+        match tuples_file(file) {
+            Ok(file) => files.push(file),
+            Err(store::Error::Removed(path)) => {
+                let path = path.display();
+                eprintln!("warning: {path}: removed by retention before it was read");
+            }
+            Err(error) => eprintln!("warning: {error}"),
+        }
+    }
+    Ok(files)
+}
+
+/// A file of tuples alone: its table is all that is read.
+fn tuples_file(file: &store::CaptureFile) -> Result<ScanFile, store::Error> {
+    let tuples = Arc::new(file.open_tuples()?);
+    let input = Input::from_path(file.path.clone(), tuples.length());
+    Ok(ScanFile {
+        input: input.with_interface(&file.source.interface),
+        tag: file.source.tag.as_str().into(),
+        stored: true,
+        sidecar: None,
+        tuples: Some(tuples),
+    })
 }
 
 fn scan_file(file: &store::CaptureFile) -> Result<ScanFile, Error> {
@@ -132,5 +160,6 @@ fn scan_file(file: &store::CaptureFile) -> Result<ScanFile, Error> {
         tag: file.source.tag.as_str().into(),
         stored: true,
         sidecar: file.sidecar.clone(),
+        tuples: None,
     })
 }

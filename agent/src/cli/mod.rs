@@ -33,6 +33,8 @@ mod status;
 mod store;
 #[cfg(feature = "engine")]
 mod terminal;
+#[cfg(feature = "engine")]
+mod unanswered;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use super::courtesy::Courtesy;
 use super::error::Error;
 use super::output::{self, Output};
 use super::progress::Progress;
-use super::{empty, input, live, missed, query_text, terminal};
+use super::{empty, input, live, missed, query_text, terminal, unanswered};
 use crate::exec::{self, Answer, RunOptions, Source, scan::ScanReport};
 use crate::lang::{self, time};
 use crate::missed::Missed;
@@ -172,7 +172,7 @@ async fn answer(
     }
     notes(&answer.report);
     missed::print(&missed);
-    let damaged = !missed.damaged.is_empty();
+    let damaged = !missed.damaged.is_empty() | unanswered::print(&answer.report);
     if rows == 0 {
         empty::explain(text, pipeline, source, options, &answer.report).await;
     }

@@ -62,6 +62,7 @@ fn ls(selection: &Selection, out: &mut dyn Write) -> Result<(), Error> {
         "files",
         "bytes",
         "packets",
+        "tuples_only_files",
         "uncounted_files",
         "first",
         "last",
@@ -84,6 +85,7 @@ fn row(held: &Held) -> Vec<String> {
         held.files.to_string(),
         (held.capture_bytes + held.other_bytes).to_string(),
         held.packets.to_string(),
+        held.tuples_alone.to_string(),
         held.uncounted_files.to_string(),
         time(held.times_ns.map(|times| times.0)),
         time(held.times_ns.map(|times| times.1)),
@@ -100,9 +102,13 @@ fn check_all(selection: &Selection, out: &mut dyn Write) -> Result<u8, Error> {
         .iter()
         .filter(|finding| finding.problem.is_damage())
         .count();
+    let tuples = match checked.tuples {
+        0 => String::new(),
+        tuples => format!(" and {tuples} tuples without packets"),
+    };
     writeln!(
         out,
-        "{} packets in {} files, {} sidecars compared: {} problems",
+        "{} packets{tuples} in {} files, {} sidecars compared: {} problems",
         checked.packets,
         checked.files,
         checked.sidecars,
@@ -139,6 +145,13 @@ fn reindex_all(selection: &Selection, all: bool, out: &mut dyn Write) -> Result<
         done.kept,
         done.failed.len()
     )?;
+    if done.alone > 0 {
+        let alone = done.alone;
+        writeln!(
+            out,
+            "{alone} files of tuples without packets were left as they are"
+        )?;
+    }
     Ok(())
 }
 

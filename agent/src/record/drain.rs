@@ -13,21 +13,21 @@ use super::counts::{AllCells, SLOTS, Tally, add};
 use super::own::{Own, tuple_of};
 use super::worker::wall_ns;
 use super::write::Work;
-use crate::capture::{Clock, PacketRecord, PacketSource, WAIT};
+use crate::capture::{Clock, ClockError, Jump, PacketRecord, PacketSource, WAIT};
 use crate::store::RecordBlock;
 
 /// How long a packet may stay in a block that does not fill: what a crash of the process loses.
 pub const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often the wall clock is compared with the monotonic one.
-const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How much later than its time a packet may still be found in a ring: the kernel program takes
 /// the time first, and it can be interrupted (the host of a virtual machine does so for long).
 const SETTLE_NS: i64 = 50_000_000;
 
 /// Bytes of a full block. A write of a megabyte costs the disk no more than a small one.
-const BLOCK_BYTES: usize = 1 << 20;
+pub(super) const BLOCK_BYTES: usize = 1 << 20;
 
 /// The record that fills a block may pass its end.
 const BLOCK_CAPACITY: usize = BLOCK_BYTES + (1 << 17);
@@ -246,17 +246,20 @@ impl Filling {
         let Some(clock) = &mut self.clock else {
             return;
         };
-        match clock.measure_again() {
-            Ok(None) => {}
-            Ok(Some(jump)) => {
-                let _ = self.work.send(Work::Note(format!(
-                    "the wall clock jumped by {:.3} s",
-                    jump.by_ns as f64 / 1e9
-                )));
-            }
-            Err(error) => {
-                let _ = self.work.send(Work::Note(error.to_string()));
-            }
+        if let Some(note) = told(clock.measure_again()) {
+            let _ = self.work.send(Work::Note(note));
         }
+    }
+}
+
+/// What the user should be told of a measurement of the clock.
+pub(super) fn told(measured: Result<Option<Jump>, ClockError>) -> Option<String> {
+    match measured {
+        Ok(None) => None,
+        Ok(Some(jump)) => Some(format!(
+            "the wall clock jumped by {:.3} s",
+            jump.by_ns as f64 / 1e9
+        )),
+        Err(error) => Some(error.to_string()),
     }
 }

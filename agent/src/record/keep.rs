@@ -13,11 +13,14 @@ use super::write::{Output, WriteError};
 use crate::store::fill::Publisher;
 use crate::store::loss::{self, Reason};
 use crate::store::recover::Action;
-use crate::store::{Compress, Outcome, RecordBlock, SourceWriter, Wells, WriterOptions};
+use crate::store::writer::ClosedFile;
+use crate::store::{Compress, Content, Outcome, RecordBlock, SourceWriter, Wells, WriterOptions};
 
 /// How the store is written.
 #[derive(Clone, Debug, Default)]
 pub struct StoreOptions {
+    /// What is stored.
+    pub content: Content,
     /// A new file after so many bytes.
     pub file_bytes: Option<u64>,
     /// A new file after this time.
@@ -98,7 +101,9 @@ impl Output for StoreOutput {
         }
         let source = self.wells.source(name, tag)?;
         let mut options = WriterOptions {
+            content: self.options.content,
             snaplen,
+            rotate_bytes: self.options.content.rotate_bytes(),
             ..WriterOptions::default()
         };
         if let Some(bytes) = self.options.file_bytes {
@@ -156,10 +161,7 @@ impl Output for StoreOutput {
             writer.tick(wall_ns());
             notes.extend(writer.take_error().map(|error| error.to_string()));
             if let Some(house) = &self.house {
-                let closed = writer.take_closed().into_iter();
-                closed
-                    .filter_map(|file| file.path)
-                    .for_each(|path| house.closed(path));
+                tell_closed(house, self.options.content, writer.take_closed());
             }
         }
         notes.extend(self.house.iter().flat_map(House::notes));
@@ -172,10 +174,7 @@ impl Output for StoreOutput {
             let (closed, stats, error) = writer.close(wall_ns());
             self.closed_bytes += stats.bytes;
             if let Some(house) = &self.house {
-                closed
-                    .into_iter()
-                    .filter_map(|file| file.path)
-                    .for_each(|path| house.closed(path));
+                tell_closed(house, self.options.content, closed);
             }
             failure = error.or(failure);
         }
@@ -197,6 +196,16 @@ impl Output for StoreOutput {
     }
 }
 
+/// Has sidecars made of closed capture files; tuples alone need none, but perhaps room.
+fn tell_closed(house: &House, content: Content, closed: Vec<ClosedFile>) {
+    for path in closed.into_iter().filter_map(|file| file.path) {
+        match content {
+            Content::Packets => house.closed(path),
+            Content::Tuples => house.make_room(),
+        }
+    }
+}
+
 /// The counters as the loss table has them.
 fn loss_sample(sample: &Sample, run: i64) -> loss::Sample {
     let mut counts = loss::Counts {
@@ -207,7 +216,7 @@ fn loss_sample(sample: &Sample, run: i64) -> loss::Sample {
         ..loss::Counts::default()
     };
     for (reason, packets) in [
-        (Reason::RingFull, sample.kernel.packet_dropped),
+        (Reason::RingFull, sample.ring_full()),
         (Reason::DiskFull, sample.recorder.dropped_disk_full),
         (Reason::IoError, sample.recorder.dropped_write_error),
         (Reason::Filter, sample.recorder.filtered),

@@ -4,6 +4,8 @@
 //! Attacher (privileged) --changes--> worker: rings -> drain -> blocks -> writer -> Output
 //! ```
 //!
+//! Without packet rings it is the tuples that go this way (`tuples.rs`), as blocks of tuples.
+//!
 //! Invariant: of each interface, packets seen = stored + dropped by reason + left out on purpose
 //! (filter, `-c`, the agent's own); [`Sample::on_their_way`] is zero at the end.
 
@@ -11,8 +13,10 @@ mod attacher;
 mod board;
 mod counts;
 mod drain;
+mod event;
 mod house;
 mod keep;
+mod nowhere;
 mod opened;
 mod own;
 mod published;
@@ -29,6 +33,7 @@ pub use counts::Counts;
 pub use drain::{FLUSH_INTERVAL, Keep};
 pub use house::SharedRetention;
 pub use keep::{StoreOptions, StoreOutput};
+pub use nowhere::Nowhere;
 pub use own::{Connection, Own};
 pub use sample::Sample;
 pub use stream::{Division, Stream};

@@ -1,5 +1,6 @@
 //! What the worker reads, opened: the kernel program's maps, or sockets as they come.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc;
 
@@ -14,6 +15,8 @@ use crate::capture::{
 pub(super) enum PacketFills {
     /// The packet rings a second time.
     Xdp(Option<PacketRings>),
+    /// The tuple rings a second time, where there are no others.
+    Tuples(TupleRings),
     Sockets(Arc<SocketCounters>),
 }
 
@@ -41,19 +44,26 @@ impl Opened {
             Feed::Sockets { shape, snaplen } => return Ok(Self::sockets(shape, snaplen)),
             Feed::Xdp(fds) => fds,
         };
-        let copies = fds.packets.iter().map(|fd| fd.try_clone());
-        let copies: Result<Vec<_>, _> = copies.collect();
-        let fills = copies
-            .ok()
-            .filter(|fds| !fds.is_empty())
-            .map(PacketRings::from_fds)
-            .transpose()?;
+        let copies = |fds: &[OwnedFd]| {
+            let copies = fds.iter().map(OwnedFd::try_clone);
+            copies.collect::<Result<Vec<_>, _>>()
+        };
+        let fills = match fds.packets.is_empty() {
+            true => {
+                let copies = copies(&fds.tuples).map_err(WorkerError::Copy)?;
+                PacketFills::Tuples(TupleRings::from_fds(copies)?)
+            }
+            false => {
+                let rings = copies(&fds.packets).ok().map(PacketRings::from_fds);
+                PacketFills::Xdp(rings.transpose()?)
+            }
+        };
         let packets = (!fds.packets.is_empty()).then(|| PacketRings::from_fds(fds.packets));
         Ok(Self {
             packets: packets.transpose()?.map(PacketSource::Xdp),
             tuples: Some(TupleRings::from_fds(fds.tuples)?),
             counters: SourceCounters::Xdp(Counters::from_fd(fds.counters)?),
-            fills: PacketFills::Xdp(fills),
+            fills,
             sockets: SocketFeed(None),
         })
     }
@@ -83,6 +93,7 @@ impl PacketFills {
                 let fills = rings.iter().flat_map(PacketRings::fill);
                 fills.map(|fill| fill.share()).fold(0.0, f64::max)
             }
+            Self::Tuples(rings) => rings.fill().map(|fill| fill.share()).fold(0.0, f64::max),
             Self::Sockets(counters) => counters.fill(),
         }
     }

@@ -12,15 +12,24 @@ pub struct Sample {
     pub kernel: InterfaceCounters,
     /// Counted behind the rings.
     pub recorder: Counts,
+    /// Whether it is tuples that are recorded, and no packets.
+    pub tuples: bool,
 }
 
 impl Sample {
     /// Packets lost anywhere on the way to the disk.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.kernel.packet_dropped
-            + self.recorder.dropped_disk_full
-            + self.recorder.dropped_write_error
+        self.ring_full() + self.recorder.dropped_disk_full + self.recorder.dropped_write_error
+    }
+
+    /// Packets lost because the ring of what is recorded was full.
+    #[must_use]
+    pub fn ring_full(&self) -> u64 {
+        match self.tuples {
+            true => self.kernel.tuple_dropped,
+            false => self.kernel.packet_dropped,
+        }
     }
 
     /// Packets of which only the first bytes were kept.

@@ -14,7 +14,7 @@ use super::opened::{Opened, PacketFills, SocketFeed};
 use super::own::Own;
 use super::published::Published;
 use super::sample::Sample;
-use super::tuples::TupleDrain;
+use super::tuples::{Storing, TupleDrain};
 use super::write::{Event, Output, Work, WriteError, Writer};
 use crate::capture::{Clock, ClockError, CountersError, Feed, Mode, RingError, SourceCounters};
 
@@ -58,6 +58,9 @@ pub enum WorkerError {
     /// A ring cannot be read.
     #[error("cannot open the rings: {0}")]
     Rings(#[from] RingError),
+    /// The rings' descriptors cannot be copied.
+    #[error("cannot copy the rings' descriptors: {0}")]
+    Copy(#[source] std::io::Error),
     /// The counters cannot be read.
     #[error(transparent)]
     Counters(#[from] CountersError),
@@ -95,7 +98,9 @@ pub struct Status {
     pub interfaces: BTreeMap<u32, InterfaceState>,
     /// Whether packets come by packet sockets.
     pub sockets: bool,
-    /// The fullest packet ring's share, 0 to 1.
+    /// Whether it is tuples that are recorded, and no packets.
+    pub tuples: bool,
+    /// The share, 0 to 1, of the fullest ring of what is recorded.
     pub ring_fill: f64,
     /// Bytes written to files.
     pub bytes_written: u64,
@@ -169,6 +174,8 @@ struct Worker {
     drains: Vec<JoinHandle<()>>,
     writer: JoinHandle<Result<(), WriteError>>,
     snaplen: u32,
+    /// Whether it is tuples that are recorded, and no packets.
+    tuples: bool,
     status: Status,
 }
 
@@ -189,7 +196,13 @@ impl Worker {
         let (notes, events) = mpsc::channel();
         let opened = Opened::open(feed)?;
         let mut drains = Vec::new();
-        if let Some(source) = opened.packets {
+        let mut storing = None;
+        let alone = opened.packets.is_none();
+        if alone {
+            let (clock, reached) = (Clock::new()?, Arc::clone(&reached));
+            let work = work.clone();
+            storing = Some(Storing::new(clock, own, count, reached, work, empty));
+        } else if let Some(source) = opened.packets {
             let drain = Drain {
                 source,
                 clock: Clock::new()?,
@@ -212,6 +225,7 @@ impl Worker {
                 cells: Arc::clone(&cells),
                 detached: Arc::clone(&detached),
                 malformed: Arc::clone(&malformed),
+                storing,
             };
             drains.push(spawn("tuples", move || tuples.run())?);
         }
@@ -227,6 +241,7 @@ impl Worker {
         };
         let status = Status {
             sockets: opened.sockets.is_used(),
+            tuples: alone,
             ..Status::default()
         };
         Ok(Self {
@@ -243,6 +258,7 @@ impl Worker {
             drains,
             writer: spawn("writer", move || writer.run())?,
             snaplen,
+            tuples: alone,
             status,
         })
     }
@@ -327,11 +343,13 @@ impl Worker {
                 time_ns,
                 kernel: self.counters.read(*slot)?,
                 recorder: self.cells.slot(*slot).read(),
+                tuples: self.tuples,
             };
             let work = Work::Sample {
                 slot: *slot,
                 time_ns,
                 kernel: state.sample.kernel,
+                tuples: self.tuples,
             };
             let _ = self.work.send(work);
         }

@@ -35,6 +35,7 @@ pub(super) enum Work {
         slot: u32,
         time_ns: i64,
         kernel: InterfaceCounters,
+        tuples: bool,
     },
     /// All packets up to this time (nanoseconds since 1970) stand before this, or are counted as
     /// lost.
@@ -224,6 +225,7 @@ impl Writer {
                 slot,
                 time_ns,
                 kernel,
+                tuples,
             } => {
                 // Read here, behind all blocks before it, so that the counters agree.
                 let recorder = self.cells.slot(slot).read();
@@ -231,6 +233,7 @@ impl Writer {
                     time_ns,
                     kernel,
                     recorder,
+                    tuples,
                 };
                 let result = self.output.sample(slot, &sample);
                 self.report(result, failing);

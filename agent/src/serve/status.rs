@@ -206,7 +206,7 @@ fn counts(sample: &Sample) -> Counts {
         stored_bytes: recorder.stored_bytes,
         cut: sample.cut(),
         dropped: named(&[
-            (Reason::RingFull.name(), kernel.packet_dropped),
+            (Reason::RingFull.name(), sample.ring_full()),
             (Reason::DiskFull.name(), recorder.dropped_disk_full),
             (Reason::IoError.name(), recorder.dropped_write_error),
         ]),

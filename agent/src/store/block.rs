@@ -1,4 +1,7 @@
-//! Whole pcap records, ready to be appended to a capture file.
+//! Whole records, of packets or of tuples alone, ready to be appended to an active file.
+
+use super::tuples;
+use crate::decode::Tuple;
 
 /// Length of a record header, in bytes (draft-ietf-opsawg-pcap, 5).
 pub const RECORD_HEADER: usize = 16;
@@ -7,7 +10,8 @@ const LATEST_NS: i64 = (1 << 32) * 1_000_000_000 - 1;
 /// Longest packet that readers take of any link type.
 pub(super) const LONGEST_PACKET: usize = 128 << 20;
 
-/// Records in the order of writing, in nanosecond little-endian pcap form.
+/// Records in the order of writing: packets in nanosecond little-endian pcap form, or tuples as
+/// [`super::tuples`] has them. A block holds one of the two.
 #[derive(Clone, Debug, Default)]
 pub struct RecordBlock {
     bytes: Vec<u8>,
@@ -51,11 +55,22 @@ impl RecordBlock {
             self.bytes.extend_from_slice(&word.to_le_bytes());
         }
         self.bytes.extend_from_slice(data);
-        if self.packets == 0 {
-            self.first_ns = time;
-        }
-        self.last_ns = time;
         self.longest = self.longest.max(captured);
+        self.count(time);
+    }
+
+    /// Adds the tuple of a packet that is not stored itself. Its captured length and link type
+    /// are not kept.
+    pub fn push_tuple(&mut self, tuple: &Tuple) {
+        self.bytes.extend_from_slice(&tuples::record(tuple));
+        self.count(tuple.time_ns.unwrap_or_default());
+    }
+
+    fn count(&mut self, time_ns: i64) {
+        if self.packets == 0 {
+            self.first_ns = time_ns;
+        }
+        self.last_ns = time_ns;
         self.packets += 1;
     }
 

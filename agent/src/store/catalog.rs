@@ -12,6 +12,7 @@ use super::{
     layout::{self, ClosedName, Kind, Listing, active_name},
     records::{self, FILE_HEADER, FileHeader},
     sidecar, state,
+    tuples::{self, TUPLE_RECORD},
 };
 use crate::{capfile::Input, frame::LinkType};
 
@@ -39,7 +40,7 @@ impl Filter<'_> {
     }
 }
 
-/// A capture file as it was when the snapshot was taken.
+/// A capture file, or a file of tuples alone, as it was when the snapshot was taken.
 #[derive(Clone, Debug)]
 pub struct CaptureFile {
     /// Where it comes from.
@@ -50,7 +51,9 @@ pub struct CaptureFile {
     pub path: PathBuf,
     /// Whether it was being written.
     pub active: bool,
-    /// Bytes that belong to the snapshot: whole records, uncompressed.
+    /// Whether packets were not stored, but their tuples alone: then it is its own sidecar.
+    pub tuples_alone: bool,
+    /// Bytes that belong to the snapshot: whole records, uncompressed; or a closed table.
     pub length: u64,
     /// Bytes of the file on the disk: other than `length` where it is compressed.
     pub stored_bytes: u64,
@@ -61,6 +64,8 @@ pub struct CaptureFile {
     /// Lowest and highest time of its packets, in nanoseconds since 1970, where a range of times
     /// was asked for and its sidecar says so.
     pub times_ns: Option<(i64, i64)>,
+    /// Tuples that were being written: the file goes when they are a table.
+    active_tuples: Option<Arc<File>>,
     folder: Arc<PathBuf>,
 }
 
@@ -70,15 +75,39 @@ impl CaptureFile {
     /// # Errors
     /// Why the sidecar is not used, which is to be told; the file is then read itself.
     pub fn open_sidecar(&self) -> Option<Result<Sidecar, sidecar::Error>> {
+        if self.tuples_alone {
+            return None;
+        }
         let path = self.sidecar.as_ref()?;
         Some(Sidecar::open(path, self.length))
+    }
+
+    /// Opens the table of tuples alone; of those that were being written, it is made here.
+    ///
+    /// # Errors
+    /// [`Error::Removed`] if retention took it; [`Error::Table`] if it is damaged.
+    pub fn open_tuples(&self) -> Result<Sidecar, Error> {
+        if let Some(active) = &self.active_tuples {
+            return Ok(sidecar::table_of(active, self.length, &self.path)?);
+        }
+        match Sidecar::open_alone(&self.path) {
+            Ok(Some(table)) => Ok(table),
+            Err(sidecar::Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Err(Error::Removed(self.path.clone()))
+            }
+            Ok(None) => Err(Error::Removed(self.path.clone())),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// The file as an input of exactly the snapshot's length, wherever it is by now.
     ///
     /// # Errors
-    /// [`Error::Removed`] if retention took it.
+    /// [`Error::Removed`] if retention took it, [`Error::TuplesAlone`] if it has no packets.
     pub fn input(&self) -> Result<Input, Error> {
+        if self.tuples_alone {
+            return Err(Error::TuplesAlone(self.path.clone()));
+        }
         let input = self.input_later()?;
         match input.facts() {
             Err(e) if e.is_missing() => Err(Error::Removed(self.path.clone())),
@@ -159,15 +188,91 @@ impl Snapshot {
         // What was closed later than the newest active file was started is newer than this
         // moment; what is both was closed meanwhile.
         let newest = listing.active.keys().next_back().copied();
-        let closed = listing.closed.values().filter(|set| {
-            set.packets().is_some() && newest.is_none_or(|newest| set.name.sequence <= newest)
-        });
+        let closed = listing.closed.values();
+        let closed = closed.filter(|set| newest.is_none_or(|newest| set.name.sequence <= newest));
         for set in closed {
-            self.closed(source, folder, set, times_ns);
+            if set.packets().is_some() {
+                self.closed(source, folder, set, times_ns);
+            } else if set.has(Kind::Sidecar) {
+                let path = set.name.path(folder, Kind::Sidecar);
+                self.closed_tuples(source, folder, set.name.sequence, path, times_ns);
+            }
         }
         for (&sequence, kinds) in &listing.active {
-            if kinds.contains(&Kind::Capture) && !listing.closed.contains_key(&sequence) {
+            // A loss table may have its proper name before its packets have.
+            let closed = listing.closed.get(&sequence);
+            let has_packets = closed.is_some_and(|set| set.packets().is_some());
+            let has_table = closed.is_some_and(|set| set.has(Kind::Sidecar));
+            if kinds.contains(&Kind::Capture) && !has_packets {
                 self.active(source, folder, sequence, live);
+            } else if kinds.contains(&Kind::Tuples) && !has_table {
+                self.active_tuples(source, folder, sequence, live)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A table without a capture file: of tuples alone, or the sidecar of one that is gone, which
+    /// is nothing to a query.
+    fn closed_tuples(
+        &mut self,
+        source: &Arc<Source>,
+        folder: &Arc<PathBuf>,
+        sequence: u64,
+        path: PathBuf,
+        asked_ns: Option<(i64, i64)>,
+    ) {
+        let table = match Sidecar::open_alone(&path) {
+            Ok(Some(table)) => table,
+            Ok(None) => return,
+            Err(e) => {
+                let reason = e.to_string();
+                return self.skipped.push(Skipped { path, reason });
+            }
+        };
+        let mut file = CaptureFile {
+            tuples_alone: true,
+            length: table.length(),
+            stored_bytes: table.length(),
+            link_type: table.link_type.unwrap_or(LinkType(1)),
+            ..CaptureFile::new(source, folder, sequence, path)
+        };
+        if asked_ns.is_some() {
+            file.times_ns = table.times_ns;
+        }
+        if file.is_within(asked_ns) {
+            self.files.push(file);
+        }
+    }
+
+    fn active_tuples(
+        &mut self,
+        source: &Arc<Source>,
+        folder: &Arc<PathBuf>,
+        sequence: u64,
+        live: Option<state::State>,
+    ) -> Result<(), Error> {
+        let path = folder.join(active_name(sequence, Kind::Tuples));
+        let mut found = CaptureFile {
+            active: true,
+            tuples_alone: true,
+            ..CaptureFile::new(source, folder, sequence, path)
+        };
+        match found.measure_tuples(live) {
+            Ok(()) if found.length > TUPLE_RECORD as u64 => self.files.push(found),
+            // Nothing in it yet.
+            Ok(()) => {}
+            // It was closed since the folder was listed.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let listing = Listing::read(folder)?;
+                if let Some(set) = listing.closed.get(&sequence) {
+                    let path = set.name.path(folder, Kind::Sidecar);
+                    self.closed_tuples(source, folder, sequence, path, None);
+                }
+            }
+            Err(e) => {
+                let (path, reason) = (found.path, e.to_string());
+                self.skipped.push(Skipped { path, reason });
             }
         }
         Ok(())
@@ -184,16 +289,14 @@ impl Snapshot {
         let has_sidecar = set.has(Kind::Sidecar);
         let sidecar = has_sidecar.then(|| set.name.path(folder, Kind::Sidecar));
         let mut file = CaptureFile {
-            source: Arc::clone(source),
-            sequence: set.name.sequence,
-            path: set.name.path(folder, kind),
-            active: false,
             length: u64::MAX,
-            stored_bytes: 0,
-            link_type: LinkType(0),
             sidecar,
-            times_ns: None,
-            folder: Arc::clone(folder),
+            ..CaptureFile::new(
+                source,
+                folder,
+                set.name.sequence,
+                set.name.path(folder, kind),
+            )
         };
         match file.measure_closed() {
             Ok(()) if file.may_have(asked_ns) => self.files.push(file),
@@ -214,16 +317,8 @@ impl Snapshot {
     ) {
         let path = folder.join(active_name(sequence, Kind::Capture));
         let mut found = CaptureFile {
-            source: Arc::clone(source),
-            sequence,
-            path,
             active: true,
-            length: 0,
-            stored_bytes: 0,
-            link_type: LinkType(0),
-            sidecar: None,
-            times_ns: None,
-            folder: Arc::clone(folder),
+            ..CaptureFile::new(source, folder, sequence, path)
         };
         match found.measure(live) {
             Ok(()) if found.length > FILE_HEADER as u64 => self.files.push(found),
@@ -238,15 +333,61 @@ impl Snapshot {
 }
 
 impl CaptureFile {
+    /// A closed capture file of which nothing is known yet.
+    fn new(source: &Arc<Source>, folder: &Arc<PathBuf>, sequence: u64, path: PathBuf) -> Self {
+        Self {
+            source: Arc::clone(source),
+            sequence,
+            path,
+            active: false,
+            tuples_alone: false,
+            length: 0,
+            stored_bytes: 0,
+            link_type: LinkType(0),
+            sidecar: None,
+            times_ns: None,
+            active_tuples: None,
+            folder: Arc::clone(folder),
+        }
+    }
+
     /// Whether packets can lie in the range asked for.
     fn may_have(&mut self, asked_ns: Option<(i64, i64)>) -> bool {
-        let Some((from, to)) = asked_ns else {
-            return true;
+        if asked_ns.is_some() {
+            let sidecar = self.open_sidecar().and_then(Result::ok);
+            self.times_ns = sidecar.and_then(|sidecar| sidecar.times_ns);
+        }
+        self.is_within(asked_ns)
+    }
+
+    fn is_within(&self, asked_ns: Option<(i64, i64)>) -> bool {
+        asked_ns
+            .zip(self.times_ns)
+            .is_none_or(|((from, to), (min, max))| max >= from && min < to)
+    }
+
+    /// Opens an active file of tuples and finds out how far its records go.
+    fn measure_tuples(&mut self, live: Option<state::State>) -> io::Result<()> {
+        let file = File::open(&self.path)?;
+        let length = file.metadata()?.len();
+        let Some(link_type) = tuples::read_header(&file)? else {
+            // One just begun has no header yet.
+            return match length < TUPLE_RECORD as u64 {
+                true => Ok(()),
+                false => Err(io::Error::other(
+                    "it does not start as a file of tuples of the store does",
+                )),
+            };
         };
-        let sidecar = self.open_sidecar().and_then(Result::ok);
-        self.times_ns = sidecar.and_then(|sidecar| sidecar.times_ns);
-        self.times_ns
-            .is_none_or(|(min, max)| max >= from && min < to)
+        self.link_type = link_type;
+        self.length = tuples::whole(match live {
+            Some(state) if state.sequence == self.sequence => state.length.min(length),
+            Some(state) if state.sequence < self.sequence => 0,
+            _ => length,
+        });
+        self.stored_bytes = length;
+        self.active_tuples = Some(Arc::new(file));
+        Ok(())
     }
 
     /// Finds out the lengths and the link type of a closed file.

@@ -69,10 +69,12 @@ pub struct Finding {
 /// What a check saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// Capture files read to their end.
+    /// Capture files, and files of tuples alone, read to their end.
     pub files: u64,
     /// Packets in them.
     pub packets: u64,
+    /// Tuples of packets that were not stored, in files of their own.
+    pub tuples: u64,
     /// Sidecars of which every row was compared with its packet.
     pub sidecars: u64,
     /// What is not as it should be.
@@ -143,8 +145,26 @@ impl Checked {
                     self.find(path(kind), problem);
                 }
             }
-            (None, true) => self.find(path(Kind::Sidecar), Problem::Orphan),
+            (None, true) => self.alone(path(Kind::Sidecar), set),
             (None, false) => {}
+        }
+    }
+
+    /// A table without a capture file.
+    fn alone(&mut self, path: PathBuf, set: &FileSet) {
+        let table = match Sidecar::open_alone(&path) {
+            Ok(Some(table)) => table,
+            Ok(None) => return self.find(path, Problem::Orphan),
+            // Retention may have been faster.
+            Err(_) if !path.exists() => return,
+            Err(e) => return self.find(path, Problem::Sidecar(e.to_string())),
+        };
+        self.files += 1;
+        self.tuples += table.packets;
+        match table.verify().and_then(|()| first_time(&table)) {
+            Ok(first) if first == Some(set.name.time_ns) => {}
+            Ok(_) => self.find(path, Problem::WrongName),
+            Err(e) => self.find(path, Problem::Sidecar(e.to_string())),
         }
     }
 
@@ -200,6 +220,14 @@ impl Checked {
             }
         }
         Ok(())
+    }
+}
+
+/// The time of the first row, as a name has it.
+fn first_time(table: &Sidecar) -> Result<Option<i64>, sidecar::Error> {
+    match table.groups() {
+        0 => Ok(None),
+        _ => Ok(table.times(0)?.get(0).map(|time| time.max(0))),
     }
 }
 

@@ -13,17 +13,20 @@ use std::{
 use super::{
     Error,
     layout::{ClosedName, Kind, active_name},
+    sidecar,
+    writer::Content,
 };
 
 /// Jobs that may wait; the writer waits when there are more.
 const QUEUE: usize = 64;
 
-/// A capture file that got its proper name.
+/// A file that got its proper name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedFile {
     /// Its name.
     pub name: ClosedName,
-    /// Path of the capture file; `None` if it held no packet and only its loss table was kept.
+    /// Path of the capture file, or of the table of tuples alone; `None` if it held nothing and
+    /// only its loss table was kept.
     pub path: Option<PathBuf>,
     /// Length in bytes on the disk.
     pub length: u64,
@@ -33,6 +36,7 @@ pub struct ClosedFile {
 #[derive(Debug)]
 pub(super) struct Closing {
     pub(super) source_folder: PathBuf,
+    pub(super) content: Content,
     pub(super) sequence: u64,
     pub(super) file: File,
     /// Bytes that are whole records.
@@ -54,11 +58,9 @@ impl Closing {
 
     fn try_once(&self) -> Result<Option<ClosedFile>, Error> {
         let active = |kind| self.source_folder.join(active_name(self.sequence, kind));
-        let (capture, counters) = (active(Kind::Capture), active(Kind::Counters));
-        let name = ClosedName {
-            time_ns: self.first_ns.unwrap_or(self.now_ns).max(0),
-            sequence: self.sequence,
-        };
+        let records = active(self.content.active());
+        let counters = active(Kind::Counters);
+        let name = self.name();
         let has_counters = counters.exists();
         if self.first_ns.is_some() || has_counters {
             make_folders(&name.folder(&self.source_folder))?;
@@ -68,13 +70,17 @@ impl Closing {
         }
         let path = self
             .first_ns
-            .map(|_| name.path(&self.source_folder, Kind::Capture));
+            .map(|_| name.path(&self.source_folder, self.content.closed()));
         match &path {
-            Some(path) => {
-                self.sync().map_err(Error::io("complete", &capture))?;
-                rename(&capture, path)?;
+            Some(path) if self.content == Content::Tuples => {
+                sidecar::build_alone(&self.file, self.length, path, self.closed_at())?;
+                remove(&records)?;
             }
-            None => remove(&capture)?,
+            Some(path) => {
+                self.sync().map_err(Error::io("complete", &records))?;
+                rename(&records, path)?;
+            }
+            None => remove(&records)?,
         }
         if self.first_ns.is_some() || has_counters {
             sync_folders(&name.folder(&self.source_folder), &self.source_folder)?;
@@ -88,10 +94,20 @@ impl Closing {
 
     fn sync(&self) -> io::Result<()> {
         self.file.set_len(self.length)?;
-        let now = Duration::from_nanos(self.now_ns.max(0).cast_unsigned());
-        let closed: SystemTime = UNIX_EPOCH + now;
-        self.file.set_modified(closed)?;
+        self.file.set_modified(self.closed_at())?;
         self.file.sync_data()
+    }
+
+    /// The proper name.
+    pub(super) fn name(&self) -> ClosedName {
+        ClosedName {
+            time_ns: self.first_ns.unwrap_or(self.now_ns).max(0),
+            sequence: self.sequence,
+        }
+    }
+
+    fn closed_at(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(self.now_ns.max(0).cast_unsigned())
     }
 }
 

@@ -45,6 +45,12 @@ pub enum Error {
     /// A capture file that was there is gone.
     #[error("cannot open {}: it was removed meanwhile", .0.display())]
     Removed(PathBuf),
+    /// Tuples could not be made a table, or the table cannot be read.
+    #[error(transparent)]
+    Table(#[from] super::sidecar::Error),
+    /// Packets were asked of a file that has tuples alone.
+    #[error("{} has no packets: only their tuples were stored (capture --no-pcap)", .0.display())]
+    TuplesAlone(PathBuf),
     /// A capture that cannot be read at all.
     #[error(transparent)]
     Capture(#[from] crate::capfile::Error),

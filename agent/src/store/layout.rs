@@ -114,18 +114,22 @@ pub enum Kind {
     Capture,
     /// The same packets in compressed frames, after the capture file is closed: `.pcap.zst`.
     Compressed,
-    /// Tuples of the packets: `.parquet`.
+    /// Tuples of the packets, beside them or instead of them: `.parquet`.
     Sidecar,
+    /// Tuples being written instead of packets, which are a [`Self::Sidecar`] once they are
+    /// closed: `.tuples`.
+    Tuples,
     /// What was lost meanwhile: `.counters`.
     Counters,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Capture,
         Self::Compressed,
         Self::Sidecar,
+        Self::Tuples,
         Self::Counters,
     ];
 
@@ -139,6 +143,7 @@ impl Kind {
             Self::Capture => "pcap",
             Self::Compressed => "pcap.zst",
             Self::Sidecar => "parquet",
+            Self::Tuples => "tuples",
             Self::Counters => "counters",
         }
     }
@@ -188,7 +193,7 @@ impl ClosedName {
 
     /// The name and kind of a file; `None` if no file is named so.
     pub fn parse(file_name: &str) -> Option<(Self, Kind)> {
-        let (stem, kind) = Kind::split(file_name)?;
+        let (stem, kind) = Kind::split(file_name).filter(|(_, kind)| *kind != Kind::Tuples)?;
         let (time, sequence) = stem.split_once('-')?;
         let time = NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%S%.9fZ").ok()?;
         let name = Self {

@@ -12,11 +12,13 @@ use super::{
 pub struct Held {
     /// The source.
     pub source: Source,
-    /// Capture files, those being written included.
+    /// Capture files and files of tuples alone, those being written included.
     pub files: u64,
+    /// Of these, files of tuples alone.
+    pub tuples_alone: u64,
     /// Files being written.
     pub active: u64,
-    /// Bytes of capture files, as they are on the disk.
+    /// Bytes of these files, as they are on the disk.
     pub capture_bytes: u64,
     /// Bytes of sidecars and loss tables.
     pub other_bytes: u64,
@@ -42,6 +44,7 @@ fn held(store: &Path, source: Source, snapshot: &Snapshot) -> Result<Held, Error
         other_bytes: other_bytes(&folder)?,
         source,
         files: 0,
+        tuples_alone: 0,
         active: 0,
         capture_bytes: 0,
         packets: 0,
@@ -55,6 +58,18 @@ fn held(store: &Path, source: Source, snapshot: &Snapshot) -> Result<Held, Error
         held.files += 1;
         held.active += u64::from(file.active);
         held.capture_bytes += file.stored_bytes;
+        if file.tuples_alone {
+            held.tuples_alone += 1;
+            match file.open_tuples() {
+                Ok(table) => held.count(&table),
+                Err(_) => held.uncounted_files += 1,
+            }
+            if !file.active {
+                // It was counted as a sidecar, too.
+                held.other_bytes = held.other_bytes.saturating_sub(file.stored_bytes);
+            }
+            continue;
+        }
         match file.open_sidecar() {
             Some(Ok(sidecar)) => held.count(&sidecar),
             _ => held.uncounted_files += 1,

@@ -8,10 +8,14 @@
 //! STORE/WELL/IFACE/active-000043.pcap                                     being written
 //! ```
 //!
+//! A capture without packets leaves tuples alone: `active-000043.tuples` while it is written, a
+//! `.parquet` without a `.pcap` when it is closed, which says in its metadata what it is.
+//!
 //! `docs/store.md` says for users what is where and what can be lost.
 //!
-//! Invariants: capture files are the truth, everything else can be made again from them; a
-//! closed capture file never changes, but for its form (compressed or not); a source has one writer at a time (a lock says so); its
+//! Invariants: capture files and files of tuples alone are the truth, everything else can be made
+//! again from them; a closed one never changes, but for its form (compressed or not); a source
+//! has one writer at a time (a lock says so); its
 //! sequence numbers grow for ever, and order by them is the order of writing, whatever the times
 //! of packets say; a name appears by atomic rename once its content is on the disk. Unknown
 //! files are never touched.
@@ -38,6 +42,7 @@ pub mod sidecar;
 pub mod spans;
 mod state;
 pub mod tail;
+mod tuples;
 pub mod usage;
 pub mod well;
 pub mod writer;
@@ -56,4 +61,4 @@ pub use records::FileHeader;
 pub use sidecar::Sidecar;
 pub use tail::Tail;
 pub use well::{Retention, Wells, parse_age, parse_size};
-pub use writer::{Outcome, SourceWriter, WriterOptions};
+pub use writer::{Content, Outcome, SourceWriter, WriterOptions};

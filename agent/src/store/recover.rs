@@ -11,12 +11,14 @@ use std::{
 };
 
 use super::{
-    Error,
+    Error, Sidecar,
     close::{self, Closing},
     compress,
     layout::{Kind, Listing, active_name},
     loss::Table,
     records::{self, FILE_HEADER, FileHeader, Tail},
+    tuples::{self, TUPLE_RECORD},
+    writer::Content,
 };
 
 /// One thing that recovery did.
@@ -60,8 +62,10 @@ pub type Report = Vec<Action>;
 
 /// Puts a source in order. The caller holds its lock. `now_ns` is the wall clock in nanoseconds
 /// since 1970. Without need it does nothing, and doing it again does nothing more.
-pub(super) fn recover(source_folder: &Path, now_ns: i64) -> Result<Report, Error> {
-    let mut report = Report::new();
+///
+/// What takes long is given back, to be run beside the new writer, whose packets must not wait.
+pub(super) fn recover(source_folder: &Path, now_ns: i64) -> Result<(Report, Vec<Closing>), Error> {
+    let (mut report, mut later) = (Report::new(), Vec::new());
     let listing = Listing::read(source_folder)?;
     for path in listing.temporary {
         close::remove(&path)?;
@@ -75,8 +79,11 @@ pub(super) fn recover(source_folder: &Path, now_ns: i64) -> Result<Report, Error
         }
         if set.has(Kind::Sidecar) && set.packets().is_none() {
             let path = set.name.path(source_folder, Kind::Sidecar);
-            close::remove(&path)?;
-            report.push(Action::Removed { path });
+            // Tuples alone stay, as does what cannot be read: it may be some.
+            if matches!(Sidecar::open_alone(&path), Ok(None)) {
+                close::remove(&path)?;
+                report.push(Action::Removed { path });
+            }
         }
     }
     for (&sequence, kinds) in &listing.active {
@@ -86,12 +93,18 @@ pub(super) fn recover(source_folder: &Path, now_ns: i64) -> Result<Report, Error
             report.push(Action::Removed { path });
         }
         counters(source_folder, sequence, &mut report)?;
-        match kinds.contains(&Kind::Capture) {
-            true => capture(source_folder, sequence, now_ns, &mut report)?,
-            false => orphan_counters(source_folder, sequence, &listing.closed, &mut report)?,
+        let has = |kind| kinds.contains(&kind);
+        match (has(Kind::Capture), has(Kind::Tuples)) {
+            (false, false) => {
+                orphan_counters(source_folder, sequence, &listing.closed, &mut report)?;
+            }
+            (true, _) => capture(source_folder, sequence, now_ns, &mut report)?,
+            (false, true) => {
+                tuples_alone(source_folder, sequence, now_ns, &mut report, &mut later)?;
+            }
         }
     }
-    Ok(report)
+    Ok((report, later))
 }
 
 /// Cuts the last line of a loss table if it is not whole.
@@ -167,10 +180,9 @@ fn capture(
     let Some(header) = FileHeader::read(&file).map_err(failed)? else {
         return without_header(
             source_folder,
+            Content::Packets,
             sequence,
-            &path,
-            &file,
-            length,
+            file,
             now_ns,
             report,
         );
@@ -194,6 +206,7 @@ fn capture(
     };
     close(
         source_folder,
+        Content::Packets,
         sequence,
         file,
         keep,
@@ -212,9 +225,74 @@ fn capture(
     Ok(())
 }
 
+/// Closes a file of tuples that was being written: those that are whole become a table. Records
+/// that are damaged between good ones are kept, too, in a file out of the way.
+fn tuples_alone(
+    source_folder: &Path,
+    sequence: u64,
+    now_ns: i64,
+    report: &mut Report,
+    later: &mut Vec<Closing>,
+) -> Result<(), Error> {
+    let path = source_folder.join(active_name(sequence, Kind::Tuples));
+    let failed = |e| Error::io("recover", &path)(e);
+    let file = File::open(&path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    let content = Content::Tuples;
+    let Some(link_type) = tuples::read_header(&file).map_err(failed)? else {
+        return without_header(source_folder, content, sequence, file, now_ns, report);
+    };
+    let walk = tuples::walk(&file, link_type, length).map_err(failed)?;
+    if walk.end < length {
+        report.push(Action::Cut {
+            path: path.clone(),
+            bytes: length - walk.end,
+        });
+    }
+    if let Some(offset) = walk.damaged_at {
+        let aside = source_folder.join(format!("damaged-{sequence:06}.tuples"));
+        match fs::hard_link(&path, &aside) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
+            _ => {}
+        }
+        let path = aside;
+        report.push(Action::Damaged { path, offset });
+    }
+    if walk.first_ns.is_none() {
+        return close(
+            source_folder,
+            content,
+            sequence,
+            file,
+            walk.end,
+            None,
+            0,
+            now_ns,
+            report,
+        );
+    }
+    let closing = Closing {
+        source_folder: source_folder.to_path_buf(),
+        content,
+        sequence,
+        file,
+        length: walk.end,
+        first_ns: walk.first_ns,
+        now_ns,
+    };
+    let path = closing.name().path(source_folder, content.closed());
+    report.push(Action::Closed {
+        path,
+        packets: walk.tuples,
+    });
+    later.push(closing);
+    Ok(())
+}
+
 #[expect(clippy::too_many_arguments, reason = "one call's worth of facts")]
 fn close(
     source_folder: &Path,
+    content: Content,
     sequence: u64,
     file: File,
     length: u64,
@@ -225,6 +303,7 @@ fn close(
 ) -> Result<(), Error> {
     let closing = Closing {
         source_folder: source_folder.to_path_buf(),
+        content,
         sequence,
         file,
         length,
@@ -233,7 +312,7 @@ fn close(
     };
     let closed = closing.run()?;
     if first_ns.is_none() {
-        let path = source_folder.join(active_name(sequence, Kind::Capture));
+        let path = source_folder.join(active_name(sequence, content.active()));
         report.push(Action::Removed { path });
     }
     if let Some(closed) = closed {
@@ -244,23 +323,28 @@ fn close(
     Ok(())
 }
 
-/// A file that ends inside its header, or is all zeros, surely holds no packet; another one that
+/// A file that ends inside its header, or is all zeros, surely holds nothing; another one that
 /// does not start as the store's files do is not ours to judge.
 fn without_header(
     source_folder: &Path,
+    content: Content,
     sequence: u64,
-    path: &Path,
-    file: &File,
-    length: u64,
+    file: File,
     now_ns: i64,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let failed = |e| Error::io("recover", path)(e);
-    let empty = length < FILE_HEADER as u64 || records::all_zeros(file).map_err(failed)?;
+    let path = source_folder.join(active_name(sequence, content.active()));
+    let failed = |e| Error::io("recover", &path)(e);
+    let length = file.metadata().map_err(failed)?.len();
+    let (header, extension) = match content {
+        Content::Packets => (FILE_HEADER, "pcap"),
+        Content::Tuples => (TUPLE_RECORD, "tuples"),
+    };
+    let empty = length < header as u64 || records::all_zeros(&file).map_err(failed)?;
     if empty {
-        let file = file.try_clone().map_err(failed)?;
         return close(
             source_folder,
+            content,
             sequence,
             file,
             length,
@@ -270,8 +354,8 @@ fn without_header(
             report,
         );
     }
-    let aside = source_folder.join(format!("damaged-{sequence:06}.pcap"));
-    fs::rename(path, &aside).map_err(failed)?;
+    let aside = source_folder.join(format!("damaged-{sequence:06}.{extension}"));
+    fs::rename(&path, &aside).map_err(failed)?;
     report.push(Action::SetAside { path: aside });
     Ok(())
 }

@@ -14,6 +14,8 @@ pub struct Reindexed {
     pub made: Vec<Made>,
     /// Files that have a valid one already.
     pub kept: u64,
+    /// Files of tuples alone, which are left as they are.
+    pub alone: u64,
     /// Files without: queries read the capture file itself.
     pub failed: Vec<sidecar::Error>,
 }
@@ -28,6 +30,11 @@ pub fn reindex(
     let mut done = Reindexed::default();
     let snapshot = Snapshot::take(store, filter)?;
     for file in snapshot.files.iter().filter(|file| !file.active) {
+        // Its table is all that there is, and cannot be made again.
+        if file.tuples_alone {
+            done.alone += 1;
+            continue;
+        }
         let valid = matches!(file.open_sidecar(), Some(Ok(_)));
         if valid && !all {
             done.kept += 1;

@@ -152,7 +152,7 @@ fn candidate(folder: &Path, set: &FileSet, now: SystemTime) -> Result<Candidate,
     candidate.kinds.sort_by_key(|kind| match kind {
         Kind::Capture | Kind::Compressed => 0,
         Kind::Counters => 1,
-        Kind::Sidecar => 2,
+        Kind::Sidecar | Kind::Tuples => 2,
     });
     let kinds = candidate.kinds.clone();
     for kind in kinds {

@@ -181,7 +181,9 @@ fn check_names_everything_that_is_wrong() {
     fs::write(folder.path().join("active-000009.pcap"), "x").unwrap();
     fs::write(store.join("readme"), "x").unwrap();
     let orphan = folder.closed(77, NOW).with_extension("parquet");
-    fs::write(&orphan, "x").unwrap();
+    fs::copy(second.with_extension("parquet"), &orphan).unwrap();
+    let unreadable = folder.closed(78, NOW).with_extension("parquet");
+    fs::write(&unreadable, "x").unwrap();
     let found: BTreeMap<PathBuf, String> = check()
         .findings
         .into_iter()
@@ -196,7 +198,8 @@ fn check_names_everything_that_is_wrong() {
     says(&folder.path().join("active-000009.pcap"), "a writer");
     says(&store.join("readme"), "not a file of the store");
     says(&orphan, "no capture file");
-    assert_eq!(found.len(), 6);
+    says(&unreadable, "damaged");
+    assert_eq!(found.len(), 7);
 }
 
 #[test]

@@ -18,17 +18,57 @@ use super::{
     close::{self, Closer, Closing},
     layout::{Kind, Listing, active_name},
     loss::{self, Reason, Sample},
-    records::{FILE_HEADER, FileHeader, SNAPLEN},
+    records::{FileHeader, SNAPLEN},
     recover,
     state::{Lock, State},
+    tuples,
 };
 use crate::frame::LinkType;
 
 pub use super::close::ClosedFile;
 
+/// What the records of a file are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// Packets, in a capture file.
+    #[default]
+    Packets,
+    /// Tuples alone, which become a table when the file is closed.
+    Tuples,
+}
+
+impl Content {
+    /// The active file's kind.
+    pub(super) fn active(self) -> Kind {
+        match self {
+            Self::Packets => Kind::Capture,
+            Self::Tuples => Kind::Tuples,
+        }
+    }
+
+    /// The closed file's kind.
+    pub(super) fn closed(self) -> Kind {
+        match self {
+            Self::Packets => Kind::Capture,
+            Self::Tuples => Kind::Sidecar,
+        }
+    }
+
+    /// Length of a new file, unless asked otherwise: what is being written has to be looked
+    /// through by every query, which takes longer for tuples than for packets.
+    pub fn rotate_bytes(self) -> u64 {
+        match self {
+            Self::Packets => 256 << 20,
+            Self::Tuples => 64 << 20,
+        }
+    }
+}
+
 /// How a source is written.
 #[derive(Clone, Copy, Debug)]
 pub struct WriterOptions {
+    /// What is appended.
+    pub content: Content,
     /// Link type of the packets.
     pub link_type: LinkType,
     /// Snap length for the file header, in bytes.
@@ -45,9 +85,10 @@ impl Default for WriterOptions {
     /// Ethernet, 256 MiB or an hour a file, 5 seconds between synchronisations.
     fn default() -> Self {
         Self {
+            content: Content::Packets,
             link_type: LinkType(1),
             snaplen: SNAPLEN,
-            rotate_bytes: 256 << 20,
+            rotate_bytes: Content::Packets.rotate_bytes(),
             rotate_every: Some(Duration::from_secs(3_600)),
             sync_every: Duration::from_secs(5),
         }
@@ -87,6 +128,7 @@ pub struct Stats {
 /// A file being written.
 #[derive(Debug)]
 struct Active {
+    content: Content,
     sequence: u64,
     file: File,
     header: FileHeader,
@@ -99,7 +141,7 @@ struct Active {
     synced: u64,
 }
 
-/// Writes the capture files of one source.
+/// Writes the files of one source.
 #[derive(Debug)]
 pub struct SourceWriter {
     folder: PathBuf,
@@ -131,7 +173,7 @@ impl SourceWriter {
     ) -> Result<(Self, recover::Report), Error> {
         close::make_folders(source_folder)?;
         let lock = Lock::take(source_folder)?;
-        let report = recover::recover(source_folder, now_ns)?;
+        let (report, later) = recover::recover(source_folder, now_ns)?;
         let last = Listing::read(source_folder)?.last_sequence();
         let before = lock.read();
         let last = last.max(before.map(|state| state.sequence));
@@ -144,6 +186,9 @@ impl SourceWriter {
             });
         }
         let closer = Closer::start().map_err(Error::io("start a thread for", source_folder))?;
+        for closing in later {
+            closer.close(closing);
+        }
         let writer = Self {
             folder: source_folder.to_path_buf(),
             options,
@@ -204,6 +249,7 @@ impl SourceWriter {
             Some(active) => active,
             none => none.insert(create(
                 &self.folder,
+                self.options.content,
                 self.next_sequence,
                 header(&self.options, block.longest()),
                 self.now_ns,
@@ -214,9 +260,8 @@ impl SourceWriter {
         if let Err(e) = active.file.write_all_at(bytes, active.length) {
             // If this fails too, the rest is written over, or cut when the file is closed.
             let _ = active.file.set_len(active.length);
-            let path = self
-                .folder
-                .join(active_name(active.sequence, Kind::Capture));
+            let name = active_name(active.sequence, active.content.active());
+            let path = self.folder.join(name);
             return Err(Error::io("write", &path)(e));
         }
         active.length += bytes.len() as u64;
@@ -266,6 +311,7 @@ impl SourceWriter {
         };
         self.closer.close(Closing {
             source_folder: self.folder.clone(),
+            content: active.content,
             sequence: active.sequence,
             file: active.file,
             length: active.length,
@@ -294,6 +340,7 @@ impl SourceWriter {
             Some(active) => active,
             none => none.insert(create(
                 &self.folder,
+                self.options.content,
                 self.next_sequence,
                 header(&self.options, 0),
                 self.now_ns,
@@ -390,23 +437,34 @@ fn header(options: &WriterOptions, longest: u32) -> FileHeader {
     }
 }
 
-fn create(folder: &Path, sequence: u64, header: FileHeader, now_ns: i64) -> Result<Active, Error> {
-    let path = folder.join(active_name(sequence, Kind::Capture));
+fn create(
+    folder: &Path,
+    content: Content,
+    sequence: u64,
+    header: FileHeader,
+    now_ns: i64,
+) -> Result<Active, Error> {
+    let path = folder.join(active_name(sequence, content.active()));
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create_new(true)
         .open(&path)
         .map_err(Error::io("create", &path))?;
-    if let Err(e) = file.write_all_at(&header.to_bytes(), 0) {
+    let start: &[u8] = match content {
+        Content::Packets => &header.to_bytes(),
+        Content::Tuples => &tuples::header(header.link_type),
+    };
+    if let Err(e) = file.write_all_at(start, 0) {
         close::remove(&path)?;
         return Err(Error::io("write", &path)(e));
     }
     Ok(Active {
+        content,
         sequence,
         file,
         header,
-        length: FILE_HEADER as u64,
+        length: start.len() as u64,
         first_ns: None,
         opened_ns: now_ns,
         counters: None,

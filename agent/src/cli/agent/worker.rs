@@ -93,7 +93,8 @@ impl Teller for Told {
 }
 
 fn tell(status: &Status) {
-    for line in statistics(status).lines() {
+    // The daemon always has a store.
+    for line in statistics(status, false).lines() {
         tracing::info!("{line}");
     }
 }

@@ -55,8 +55,11 @@ pub(in crate::cli) struct CaptureArgs {
     #[arg(short = 'p', long)]
     pub(in crate::cli) no_promiscuous_mode: bool,
 
-    /// Keep tuples only: no packet bytes are copied or stored
-    #[arg(long)]
+    /// Keep tuples only: no packet bytes are copied or stored; without --store, only count
+    ///
+    /// A tuple is a packet's time, addresses, ports, protocol, TCP flags, VLAN and length. Queries
+    /// of these fields are answered; of others they say which tuples they could not use.
+    #[arg(long, conflicts_with_all = ["write", "snaplen"])]
     pub(in crate::cli) no_pcap: bool,
 
     /// Stop after so many packets

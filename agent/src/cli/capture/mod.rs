@@ -55,7 +55,8 @@ pub(super) fn run(args: &CaptureArgs) -> Result<u8, Error> {
     match split::worker()? {
         Some(end) => {
             let signals = Signals::register(Hangup::Stops)?;
-            let reporter = report::Reporter::new(job.quiet, &signals.report);
+            let counted = job.no_pcap && job.store.is_none();
+            let reporter = report::Reporter::new(job.quiet, counted, &signals.report);
             worker::run(&job, end, signals, reporter)
         }
         None => parent::run(&job, Signals::register(Hangup::Stops)?, &mut parent::Alone),

@@ -14,16 +14,19 @@ pub(super) struct Reporter {
     /// Whether there is a line that the next one overwrites.
     live: bool,
     shown: bool,
+    /// Whether packets are counted and not kept.
+    counted: bool,
     /// Set by `SIGUSR1`.
     report: Arc<AtomicBool>,
     last: Option<(Instant, u64)>,
 }
 
 impl Reporter {
-    pub(super) fn new(quiet: bool, report: &Arc<AtomicBool>) -> Self {
+    pub(super) fn new(quiet: bool, counted: bool, report: &Arc<AtomicBool>) -> Self {
         Self {
             live: !quiet && io::stderr().is_terminal(),
             shown: false,
+            counted,
             report: Arc::clone(report),
             last: None,
         }
@@ -39,7 +42,7 @@ impl Teller for Reporter {
     fn status(&mut self, status: &Status) {
         if self.report.swap(false, Relaxed) {
             self.clear();
-            eprint!("{}", statistics(status));
+            eprint!("{}", statistics(status, self.counted));
         }
         let seen = total(status, |state| state.sample.kernel.seen);
         let now = Instant::now();
@@ -57,7 +60,7 @@ impl Teller for Reporter {
 
     fn finish(&mut self, status: &Status) {
         self.clear();
-        eprint!("{}", statistics(status));
+        eprint!("{}", statistics(status, self.counted));
     }
 }
 
@@ -89,13 +92,18 @@ fn line(status: &Status, seen: u64, rate: f64) -> String {
 }
 
 /// A line per interface, and one per reason for which packets are missing.
-pub(in crate::cli) fn statistics(status: &Status) -> String {
+pub(in crate::cli) fn statistics(status: &Status, counted: bool) -> String {
     let mut text = String::new();
+    let kept = match (counted, status.tuples) {
+        (true, _) => "counted",
+        (false, true) => "stored as tuples",
+        (false, false) => "stored",
+    };
     for state in status.interfaces.values() {
         let (kernel, recorder) = (&state.sample.kernel, &state.sample.recorder);
         let _ = writeln!(
             text,
-            "{}: {} packets seen, {} stored, {} dropped",
+            "{}: {} packets seen, {} {kept}, {} dropped",
             state.name,
             kernel.seen,
             recorder.stored,
@@ -103,11 +111,11 @@ pub(in crate::cli) fn statistics(status: &Status) -> String {
         );
         let parts = [
             (
-                kernel.packet_dropped,
-                if status.sockets {
-                    "dropped: the socket ring was full"
-                } else {
-                    "dropped: the packet ring was full"
+                state.sample.ring_full(),
+                match (status.tuples, status.sockets) {
+                    (true, _) => "dropped: the tuple ring was full",
+                    (false, true) => "dropped: the socket ring was full",
+                    (false, false) => "dropped: the packet ring was full",
                 },
             ),
             (recorder.dropped_disk_full, "dropped: the disk was full"),
@@ -120,7 +128,11 @@ pub(in crate::cli) fn statistics(status: &Status) -> String {
             ),
             (state.sample.cut(), "cut to the snap length"),
             (
-                kernel.tuple_dropped,
+                if status.tuples {
+                    0
+                } else {
+                    kernel.tuple_dropped
+                },
                 "without a tuple: the tuple ring was full",
             ),
         ];
@@ -128,7 +140,7 @@ pub(in crate::cli) fn statistics(status: &Status) -> String {
             let _ = writeln!(text, "  {count} {what}");
         }
         let missing = state.sample.on_their_way();
-        if missing != 0 && kernel.packet_emitted > 0 {
+        if missing != 0 && (kernel.packet_emitted > 0 || status.tuples) {
             let _ = writeln!(text, "  {missing} not accounted for: please report this");
         }
     }

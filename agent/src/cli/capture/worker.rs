@@ -12,10 +12,11 @@ use crate::capture::guard::{self, Confinement, GuardNote, Sandbox, User};
 use crate::capture::split::{Message, Received, WorkerEnd};
 use crate::capture::{Feed, MapFds};
 use crate::record::{
-    self, Board, Change, Connection, Division, Keep, Link, Output, Own, Settings, Status,
+    self, Board, Change, Connection, Division, Keep, Link, Nowhere, Output, Own, Settings, Status,
     StoreOptions, StoreOutput, Stream, Telling, WriteError,
 };
 use crate::serve::metrics;
+use crate::store::Content;
 
 /// Names of the descriptors that come from the parent.
 pub(super) const TUPLES: &str = "tuples";
@@ -53,7 +54,16 @@ pub(in crate::cli) trait Teller {
 
 /// Refuses what the worker could not do, while nothing is done yet.
 pub(super) fn check(args: &Job) -> Result<(), Error> {
-    if args.write.is_some() || args.store.is_some() {
+    if args.no_pcap && !args.filter.is_empty() {
+        return Err(Error::Usage {
+            message: format!(
+                "the capture filter '{}' needs packets, which --no-pcap does not copy",
+                args.filter.join(" ")
+            ),
+            hint: "leave the filter out, or --no-pcap".to_owned(),
+        });
+    }
+    if args.no_pcap || args.write.is_some() || args.store.is_some() {
         return Ok(());
     }
     Err(Error::Usage {
@@ -308,6 +318,8 @@ impl Link for Piped {
 
 /// Where packets go, on both sides of the end of privileges.
 enum Target<'a> {
+    /// They are counted.
+    Nowhere,
     /// One file or standard output, which is open already: no folder needs to be writable.
     Opened(Box<dyn Output>),
     /// Several files, which are made and removed as time goes by.
@@ -322,6 +334,9 @@ impl<'a> Target<'a> {
         if let Some(store) = &args.store {
             make_store(store, user)?;
             return Ok(Self::Store(store));
+        }
+        if args.no_pcap {
+            return Ok(Self::Nowhere);
         }
         let path = args.write.as_deref().unwrap_or(Path::new("-"));
         if path != Path::new("-") && (args.file_size.is_some() || args.file_time.is_some()) {
@@ -344,7 +359,7 @@ impl<'a> Target<'a> {
 
     fn folder(&self) -> Option<&Path> {
         match self {
-            Self::Opened(_) => None,
+            Self::Nowhere | Self::Opened(_) => None,
             Self::Files { folder, .. } => Some(folder),
             Self::Store(store) => Some(store),
         }
@@ -352,7 +367,7 @@ impl<'a> Target<'a> {
 
     fn store(&self) -> Option<&Path> {
         match self {
-            Self::Opened(_) | Self::Files { .. } => None,
+            Self::Nowhere | Self::Opened(_) | Self::Files { .. } => None,
             Self::Store(store) => Some(store),
         }
     }
@@ -363,6 +378,7 @@ impl<'a> Target<'a> {
             check_writable(folder)?;
         }
         Ok(match self {
+            Self::Nowhere => (Box::new(Nowhere), Arc::default()),
             Self::Opened(output) => (output, Arc::default()),
             Self::Files { path, .. } => {
                 let stream = Stream::create(path, division(args), snaplen(args))?;
@@ -430,6 +446,10 @@ fn division(args: &Job) -> Division {
 
 fn store_options(args: &Job) -> StoreOptions {
     StoreOptions {
+        content: match args.no_pcap {
+            true => Content::Tuples,
+            false => Content::Packets,
+        },
         file_bytes: args.file_size,
         file_time: args.file_time,
         retention: args.retention.clone(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::capfile::Input;
+use crate::store::Sidecar;
 
 /// What a query that names no tag reads, under its name in the language.
 const DEFAULT_TAG: &str = "default";
@@ -22,6 +23,8 @@ pub struct ScanFile {
     pub stored: bool,
     /// The tuple sidecar of a stored file, valid or not.
     pub sidecar: Option<PathBuf>,
+    /// All that there is of packets that were not stored themselves: then the input is not read.
+    pub tuples: Option<Arc<Sidecar>>,
 }
 
 impl ScanFile {
@@ -33,6 +36,7 @@ impl ScanFile {
             tag: Arc::clone(&tag),
             stored: false,
             sidecar: None,
+            tuples: None,
         };
         inputs.into_iter().map(file).collect()
     }

@@ -8,6 +8,7 @@
 //! Invariants: a filter is pushed only if [`predicate`] decides it exactly as the engine's own
 //! filter would, nulls included; a row does not depend on the number of partitions.
 
+mod alone;
 mod batch;
 mod error;
 mod fields;
@@ -27,6 +28,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use alone::Unanswered;
 pub use error::{ScanError, split_missed};
 pub use file::{ScanFile, matches_tag};
 pub use pause::Pause;

@@ -1,9 +1,11 @@
 //! What a scan read and what it left out, readable while it runs.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::alone::Unanswered;
 use crate::capfile::{Warning, merge_warnings};
 use crate::frame::LinkType;
 
@@ -21,6 +23,8 @@ pub struct ScanReport {
     /// Packets in row groups that sidecars ruled out.
     pub(super) ruled_out: AtomicU64,
     pub(super) sidecars: AtomicU64,
+    tuples_lost: Mutex<Vec<String>>,
+    unanswered: Mutex<BTreeMap<String, Unanswered>>,
     sidecar_problems: Mutex<Vec<String>>,
     removed: Mutex<Vec<String>>,
     unknown_links: Mutex<BTreeMap<u16, u64>>,
@@ -66,6 +70,35 @@ impl ScanReport {
     /// Why sidecars are not used: their files are read themselves.
     pub fn sidecar_problems(&self) -> Vec<String> {
         lock(&self.sidecar_problems).clone()
+    }
+
+    /// Damage of tables of tuples without packets, and how many tuples it cost.
+    pub fn tuples_lost(&self) -> Vec<String> {
+        lock(&self.tuples_lost).clone()
+    }
+
+    pub(super) fn add_tuples_lost(&self, damage: &dyn std::fmt::Display, tuples: u64) {
+        lock(&self.tuples_lost).push(format!("{damage}: {tuples} tuples are lost"));
+    }
+
+    /// Tuples that the answer does not have because the query needs more than they say.
+    pub fn unanswered(&self) -> Vec<Unanswered> {
+        lock(&self.unanswered).values().cloned().collect()
+    }
+
+    /// A file counts once, however often it is scanned.
+    pub(super) fn add_unanswered(&self, unanswered: Unanswered) {
+        let mut files = lock(&self.unanswered);
+        match files.entry(unanswered.file.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(unanswered);
+            }
+            Entry::Occupied(mut place) => {
+                let known = place.get_mut();
+                known.packets = known.packets.max(unanswered.packets);
+                known.fields.extend(unanswered.fields);
+            }
+        }
     }
 
     /// Stored files that were removed before they were read.

@@ -82,6 +82,12 @@ impl Way {
         })
     }
 
+    /// Whether rows can be made of tuples without packets, whose captured lengths are none.
+    pub(super) fn does_without_packets(&self) -> bool {
+        let captured = Column::CapturedLength;
+        self.alone && !self.first.contains(&captured) && !self.others.contains(&captured)
+    }
+
     /// What of the predicate a tuple decides.
     pub(super) fn predicate(&self) -> Option<&Predicate> {
         self.selection.predicate()
@@ -207,6 +213,12 @@ impl Reader<'_> {
         self.scan.report.bytes_read.fetch_add(bytes, Relaxed);
         match read {
             Ok(flow) => flow,
+            // There are no packets to be read instead.
+            Err(error) if stored.sidecar.alone => {
+                let rows = stored.sidecar.rows(group).saturating_sub(row) as u64;
+                self.scan.report.add_tuples_lost(&error, rows);
+                Ok(ControlFlow::Continue(()))
+            }
             Err(error) => {
                 self.scan.report.add_sidecar_problem(error.to_string());
                 self.read_instead(piece, &stored.sidecar, group, row)

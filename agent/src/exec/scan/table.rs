@@ -11,6 +11,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::alone;
 use super::error::ScanError;
 use super::file::ScanFile;
 use super::pause::Pause;
@@ -141,7 +142,14 @@ impl CaptureTable {
         let mut pieces = Vec::new();
         for (number, file) in (0u64..).zip(&self.files) {
             let input = &file.input;
-            if let Some(stored) = way.and_then(|way| self.stored(file, way, scan)) {
+            let stored = match &file.tuples {
+                Some(tuples) => match alone::groups(tuples, way, scan) {
+                    Some(groups) => Some(self.counted(groups)),
+                    None => continue,
+                },
+                None => way.and_then(|way| self.stored(file, way, scan)),
+            };
+            if let Some(stored) = stored {
                 let chunk = stored.groups.len().div_ceil(target).max(1);
                 for groups in stored.groups.chunks(chunk) {
                     pieces.push(Piece {
@@ -193,17 +201,21 @@ impl CaptureTable {
             }
         };
         let groups = prune::groups(&sidecar, way.predicate(), scan.time_range, &scan.columns);
-        let kept: u64 = groups.iter().map(|group| sidecar.rows(*group) as u64).sum();
-        self.report
-            .ruled_out
-            .fetch_add(sidecar.packets.saturating_sub(kept), Relaxed);
-        self.report.sidecars.fetch_add(1, Relaxed);
-        Some(Groups {
+        let groups = Groups {
             sidecar,
             layout,
             groups,
             way: Arc::clone(way),
-        })
+        };
+        Some(self.counted(groups))
+    }
+
+    /// Notes in the report what of a table is read.
+    fn counted(&self, groups: Groups) -> Groups {
+        let ruled_out = groups.sidecar.packets.saturating_sub(groups.rows());
+        self.report.ruled_out.fetch_add(ruled_out, Relaxed);
+        self.report.sidecars.fetch_add(1, Relaxed);
+        groups
     }
 }
 

@@ -101,7 +101,7 @@ fn a_crash_leaves_one_form_that_is_whole() {
     let whole = fs::read(&done.path).unwrap();
     let temporary = PathBuf::from(format!("{}.tmp", done.path.display()));
     let removed_is = |wanted: &[&Path]| {
-        let report = recover::recover(folder.path(), NOW).unwrap();
+        let report = recover::recover(folder.path(), NOW).unwrap().0;
         let removed = |path: &&Path| recover::Action::Removed {
             path: path.to_path_buf(),
         };

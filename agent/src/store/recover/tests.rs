@@ -41,7 +41,7 @@ fn every_truncation_of_the_last_bytes_keeps_every_whole_packet() {
         let source = Folder::in_memory();
         let active = source.path().join(active_name(7, Kind::Capture));
         fs::write(&active, &bytes[..cut]).unwrap();
-        let report = recover(source.path(), NOW).unwrap();
+        let report = recover(source.path(), NOW).unwrap().0;
         assert!(!active.exists());
         let whole = ends
             .iter()
@@ -61,7 +61,7 @@ fn every_truncation_of_the_last_bytes_keeps_every_whole_packet() {
         });
         assert_eq!(cut_off, cut > keep && cut >= FILE_HEADER, "cut at {cut}");
         assert!(!report.iter().any(|a| matches!(a, Action::Damaged { .. })));
-        let again = recover(source.path(), NOW).unwrap();
+        let again = recover(source.path(), NOW).unwrap().0;
         assert_eq!(again, [], "cut at {cut}");
     }
     drop(folder);
@@ -128,11 +128,15 @@ fn what_was_never_completed_is_removed_and_what_is_foreign_is_kept() {
     let orphan = folder.closed(9, NOW).with_extension("parquet");
     let foreign = folder.path().join("notes.txt");
     let aside = folder.path().join("active-000005.pcap");
-    for path in [&temporary, &orphan, &foreign] {
+    let made = crate::store::sidecar::build(&capture, 100).unwrap().path;
+    fs::rename(made, &orphan).unwrap();
+    // It may be of tuples alone.
+    let unreadable = folder.closed(10, NOW).with_extension("parquet");
+    for path in [&temporary, &unreadable, &foreign] {
         fs::write(path, "x").unwrap();
     }
     fs::write(&aside, "this is no capture file at all").unwrap();
-    let report = recover(folder.path(), NOW).unwrap();
+    let report = recover(folder.path(), NOW).unwrap().0;
     assert_eq!(
         report,
         [
@@ -143,8 +147,8 @@ fn what_was_never_completed_is_removed_and_what_is_foreign_is_kept() {
             },
         ]
     );
-    assert!(foreign.exists() && capture.exists());
-    assert_eq!(recover(folder.path(), NOW).unwrap(), []);
+    assert!(foreign.exists() && capture.exists() && unreadable.exists());
+    assert_eq!(recover(folder.path(), NOW).unwrap().0, []);
 }
 
 #[test]
@@ -161,7 +165,7 @@ fn a_loss_table_is_kept_without_packets_and_its_cut_line_goes() {
     let table = folder.path().join(active_name(1, Kind::Counters));
     let whole = fs::read(&table).unwrap();
     fs::write(&table, [&whole[..], b"17\t1"].concat()).unwrap();
-    recover(folder.path(), NOW).unwrap();
+    recover(folder.path(), NOW).unwrap().0;
     let closed = folder.closed(1, NOW).with_extension("counters");
     assert_eq!(Table::read(&closed).unwrap().samples, [sample, sample]);
     assert_eq!(fs::read(closed).unwrap(), whole);

@@ -54,16 +54,32 @@ impl<'a> Facts<'a> {
         self.text(key)?.parse().ok()
     }
 
+    /// Whether no capture file belongs to it.
+    pub(super) fn is_alone(&self) -> bool {
+        self.text(key::TUPLES_ALONE).is_some()
+    }
+
+    /// Whether it is of this version.
+    pub(super) fn check_version(&self, path: &Path) -> Result<(), Error> {
+        if self.number(key::VERSION) == Some(VERSION) {
+            return Ok(());
+        }
+        let found = self.text(key::VERSION).unwrap_or("none");
+        Err(Error::Stale {
+            path: path.to_path_buf(),
+            reason: format!("its version is {found}, not {VERSION}"),
+        })
+    }
+
     /// Whether it is of this version and of this capture file.
     pub(super) fn check(&self, path: &Path, capture_bytes: u64) -> Result<(), Error> {
         let stale = |reason: String| Error::Stale {
             path: path.to_path_buf(),
             reason,
         };
-        let version = self.number(key::VERSION);
-        if version != Some(VERSION) {
-            let found = self.text(key::VERSION).unwrap_or("none");
-            return Err(stale(format!("its version is {found}, not {VERSION}")));
+        self.check_version(path)?;
+        if self.is_alone() {
+            return Err(stale("it is of packets that were not stored".to_owned()));
         }
         let bytes: Option<u64> = self.number(key::CAPTURE_BYTES);
         if bytes != Some(capture_bytes) {

@@ -3,6 +3,8 @@
 //!
 //! A sidecar that was cut, changed, or made for other bytes is not used: the footer and each
 //! column chunk have check sums, the footer names the length and the packets of its capture file.
+//! A table of tuples alone (`alone.rs`) has the same form, and says so in its metadata: no packets
+//! belong to it, and it cannot be made again.
 //! Any Parquet reader can read it; what only we know is in its key/value metadata.
 //!
 //! ```text
@@ -10,6 +12,7 @@
 //! metadata, its length, "PAR1"
 //! ```
 
+mod alone;
 mod chunks;
 mod footer;
 mod read;
@@ -21,6 +24,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+pub(super) use alone::{build_alone, table_of};
 pub use chunks::Chunks;
 pub use read::{Bounds, Sidecar, Values};
 pub use schema::Column;
@@ -44,6 +48,8 @@ mod key {
     pub(super) const MIN_TIME: &str = "flowsift.min_time_ns";
     pub(super) const MAX_TIME: &str = "flowsift.max_time_ns";
     pub(super) const SEQUENCE: &str = "flowsift.sequence";
+    /// There where no capture file belongs to the table.
+    pub(super) const TUPLES_ALONE: &str = "flowsift.tuples_alone";
     /// CRC-32 in hexadecimal of each column chunk and Bloom filter, in the order of the file.
     pub(super) const CHECKS: &str = "flowsift.crc32";
 }

@@ -60,7 +60,7 @@ impl<T: Copy> Values<T> {
     }
 }
 
-/// An open sidecar, valid for its capture file.
+/// An open sidecar, valid for its capture file; or a table of tuples alone.
 #[derive(Debug)]
 pub struct Sidecar {
     path: PathBuf,
@@ -70,6 +70,9 @@ pub struct Sidecar {
     checks: Vec<Vec<Vec<u32>>>,
     /// First row of each row group.
     first_rows: Vec<u64>,
+    /// Whether it is all that was stored: no capture file belongs to it, and its captured lengths
+    /// are none.
+    pub alone: bool,
     /// Packets of the capture file: rows.
     pub packets: u64,
     /// Lowest and highest time, in nanoseconds since 1970; `None` without packets.
@@ -78,26 +81,57 @@ pub struct Sidecar {
     pub link_type: Option<LinkType>,
 }
 
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_path_buf();
+    |source| Error::Io {
+        action: "open",
+        path,
+        source,
+    }
+}
+
+fn open(path: &Path) -> Result<File, Error> {
+    File::open(path).map_err(failed(path))
+}
+
 impl Sidecar {
     /// Opens the sidecar of a capture file that has `capture_bytes` bytes.
     ///
     /// # Errors
     /// [`Error::Damaged`] and [`Error::Stale`]: the capture file is to be read itself.
     pub fn open(path: &Path, capture_bytes: u64) -> Result<Self, Error> {
-        let io = |source| Error::Io {
-            action: "open",
-            path: path.to_path_buf(),
-            source,
-        };
-        let file = File::open(path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
+        Self::prove(open(path)?, path, |facts| facts.check(path, capture_bytes))
+    }
+
+    /// Opens a table that has no capture file; `None` if it surely is the sidecar of one that is
+    /// gone.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], and [`Error::Stale`] for a table of another version: what it is is not
+    /// known, so that it must not be removed.
+    pub fn open_alone(path: &Path) -> Result<Option<Self>, Error> {
+        let sidecar = Self::prove(open(path)?, path, |facts| facts.check_version(path))?;
+        Ok(Some(sidecar).filter(|sidecar| sidecar.alone))
+    }
+
+    /// A table of tuples alone that has no name of its own.
+    pub(super) fn of_file(file: File, path: &Path) -> Result<Self, Error> {
+        Self::prove(file, path, |facts| facts.check_version(path))
+    }
+
+    fn prove(
+        file: File,
+        path: &Path,
+        check: impl FnOnce(&Facts<'_>) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let length = file.metadata().map_err(failed(path))?.len();
         let damaged = |reason: String| Error::Damaged {
             path: path.to_path_buf(),
             reason,
         };
         let metadata = footer(&file, length).map_err(damaged)?;
         let facts = Facts::read(&metadata);
-        facts.check(path, capture_bytes)?;
+        check(&facts)?;
         let checks = facts.checks(&metadata).map_err(damaged)?;
         let rows = |group: &RowGroupMetaData| u64::try_from(group.num_rows()).unwrap_or(0);
         let first_rows = metadata.row_groups().iter().scan(0, |next, group| {
@@ -116,11 +150,22 @@ impl Sidecar {
             file,
             checks,
             first_rows,
+            alone: facts.is_alone(),
             packets,
             times_ns: times,
             link_type: facts.number(key::LINK_TYPE).map(LinkType),
             metadata: Arc::new(metadata),
         })
+    }
+
+    /// Its path, or that of the active file whose tuples it has.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its length in bytes.
+    pub fn length(&self) -> u64 {
+        self.file.metadata().map_or(0, |metadata| metadata.len())
     }
 
     /// Number of row groups.

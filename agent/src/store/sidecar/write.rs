@@ -125,7 +125,7 @@ fn fill(
         let tuple = Tuple::of(&Packet::decode(&frame));
         totals.add(&tuple);
         rows.push(&tuple, frame.offset);
-        if rows.time.len() >= rows_per_group {
+        if rows.len() >= rows_per_group {
             table.write(&rows).map_err(|e| make(&e))?;
             rows = Rows::default();
         }
@@ -136,7 +136,7 @@ fn fill(
             reason: warning.to_string(),
         });
     }
-    if !rows.time.is_empty() {
+    if rows.len() > 0 {
         table.write(&rows).map_err(|e| make(&e))?;
     }
     let facts = totals.facts(length, sequence);
@@ -149,14 +149,14 @@ fn fill(
 
 /// What the metadata says of all packets.
 #[derive(Debug, Default)]
-struct Totals {
-    packets: u64,
+pub(super) struct Totals {
+    pub(super) packets: u64,
     times: Option<(i64, i64)>,
     link_type: Option<LinkType>,
 }
 
 impl Totals {
-    fn add(&mut self, tuple: &Tuple) {
+    pub(super) fn add(&mut self, tuple: &Tuple) {
         self.packets += 1;
         self.link_type = self.link_type.or(Some(tuple.link_type));
         if let Some(time) = tuple.time_ns {
@@ -165,8 +165,8 @@ impl Totals {
         }
     }
 
-    fn facts(&self, capture_bytes: u64, sequence: u64) -> Vec<KeyValue> {
-        let fact = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
+    /// Those of a capture file of so many bytes, or of tuples alone: 0.
+    pub(super) fn facts(&self, capture_bytes: u64, sequence: u64) -> Vec<KeyValue> {
         let mut facts = vec![
             fact(key::VERSION, VERSION.to_string()),
             fact(key::CAPTURE_BYTES, capture_bytes.to_string()),
@@ -182,6 +182,10 @@ impl Totals {
         }
         facts
     }
+}
+
+pub(super) fn fact(key: &str, value: String) -> KeyValue {
+    KeyValue::new(key.to_owned(), value)
 }
 
 /// An optional column: its values, and for each row whether it has one.
@@ -209,7 +213,7 @@ impl<T> Optional<T> {
 
 /// The rows of one row group.
 #[derive(Debug, Default)]
-struct Rows {
+pub(super) struct Rows {
     time: Vec<i64>,
     source: Optional<FixedLenByteArray>,
     destination: Optional<FixedLenByteArray>,
@@ -225,7 +229,11 @@ struct Rows {
 }
 
 impl Rows {
-    fn push(&mut self, tuple: &Tuple, offset: u64) {
+    pub(super) fn len(&self) -> usize {
+        self.time.len()
+    }
+
+    pub(super) fn push(&mut self, tuple: &Tuple, offset: u64) {
         let address = |a: Option<[u8; 16]>| a.map(|a| FixedLenByteArray::from(a.to_vec()));
         // pcap always has a time.
         self.time.push(tuple.time_ns.unwrap_or_default());
@@ -282,7 +290,7 @@ fn next<T: DataType>(
 }
 
 /// The table being written: each row group is made in memory, checked, then written.
-struct Table<'a> {
+pub(super) struct Table<'a> {
     writer: SerializedFileWriter<Vec<u8>>,
     output: &'a File,
     written: u64,
@@ -290,7 +298,7 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(output: &'a File) -> Result<Self, ParquetError> {
+    pub(super) fn new(output: &'a File) -> Result<Self, ParquetError> {
         let writer = SerializedFileWriter::new(Vec::new(), schema()?, Arc::new(properties()))?;
         Ok(Self {
             writer,
@@ -300,7 +308,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    fn write(&mut self, rows: &Rows) -> Result<(), ParquetError> {
+    pub(super) fn write(&mut self, rows: &Rows) -> Result<(), ParquetError> {
         let mut group = self.writer.next_row_group()?;
         for column in Column::ALL {
             rows.write(column, &mut group)?;
@@ -324,7 +332,7 @@ impl<'a> Table<'a> {
     }
 
     /// Writes the metadata; gives the length of the file.
-    fn finish(mut self, facts: Vec<KeyValue>) -> Result<u64, ParquetError> {
+    pub(super) fn finish(mut self, facts: Vec<KeyValue>) -> Result<u64, ParquetError> {
         for fact in facts {
             self.writer.append_key_value_metadata(fact);
         }

@@ -1,6 +1,7 @@
 //! Writers: rotation, locks, times, counters, a full disk.
 
 use super::*;
+use crate::store::records::FILE_HEADER;
 use crate::store::testing::{Folder, NOW, block, packets_of};
 
 const HOUR: i64 = 3_600_000_000_000;

@@ -40,7 +40,7 @@ const RECORDERS: [Recorder; 10] = [
             "--store",
             "STORE",
         ],
-        recorded: tuples,
+        recorded: stored,
     },
     Recorder {
         name: "flowsift --store",
@@ -194,6 +194,8 @@ mod tests {
     fn last_words() {
         let ours = "bench0: 30 packets seen, 20 stored, 10 dropped\n  10 dropped: the packet ring was full\n  4 without a tuple: the tuple ring was full\n";
         assert_eq!((stored(ours), tuples(ours)), (Some(20), Some(26)));
+        let alone = "bench0: 30 packets seen, 26 stored as tuples, 4 dropped\n";
+        assert_eq!(stored(alone), Some(26));
         assert_eq!(
             tcpdump("listening\n7 packets captured\n9 packets received"),
             Some(7)

@@ -67,6 +67,7 @@ impl Stored {
                 tag: "pcap".into(),
                 stored: true,
                 sidecar: sidecars.then(|| path.with_extension("parquet")),
+                tuples: None,
             }
         };
         self.captures.iter().map(file).collect()

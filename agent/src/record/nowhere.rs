@@ -1,0 +1,22 @@
+//! No output: packets are counted and nothing is kept.
+
+use super::write::{Output, WriteError};
+use crate::store::RecordBlock;
+
+/// Keeps nothing.
+#[derive(Debug, Default)]
+pub struct Nowhere;
+
+impl Output for Nowhere {
+    fn append(&mut self, _slot: u32, _block: &RecordBlock) -> Result<(), WriteError> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), WriteError> {
+        Ok(())
+    }
+
+    fn bytes_written(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,112 @@
+//! Tables of tuples alone: made of an active file's tuples, in the form of a sidecar, but nothing
+//! that could be made again, because no packets were stored.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    time::SystemTime,
+};
+
+use super::{
+    Error, Made, ROWS_PER_GROUP, Sidecar, key,
+    write::{Rows, Table, Totals, fact},
+};
+use crate::store::{
+    close,
+    layout::{ClosedName, TEMPORARY},
+    tuples::{self, Found, Tuples},
+};
+
+/// Makes the table of the tuples in the first `length` bytes of an active file. It appears under
+/// its name when it is complete and on the disk, with `closed` as the time of its last change.
+///
+/// Damaged records are left out; who recovers a file keeps them elsewhere.
+pub(in crate::store) fn build_alone(
+    active: &File,
+    length: u64,
+    path: &Path,
+    closed: SystemTime,
+) -> Result<Made, Error> {
+    let io = |action, path: &Path| {
+        let path = path.to_path_buf();
+        move |source| Error::Io {
+            action,
+            path,
+            source,
+        }
+    };
+    let temporary = path.with_extension(format!("parquet{TEMPORARY}"));
+    let output = File::create(&temporary).map_err(io("create", &temporary))?;
+    let made = fill(active, length, path, &output).and_then(|made| {
+        output
+            .set_modified(closed)
+            .map_err(io("write", &temporary))?;
+        output.sync_data().map_err(io("write", &temporary))?;
+        fs::rename(&temporary, path).map_err(io("rename", &temporary))?;
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(io("write the folder", folder))?;
+        Ok(made)
+    });
+    made.inspect_err(|_| {
+        // What stays is removed by the next start.
+        let _ = close::remove(&temporary);
+    })
+}
+
+/// The table of the tuples in the first `length` bytes of an active file, under no name.
+pub(in crate::store) fn table_of(
+    active: &File,
+    length: u64,
+    path: &Path,
+) -> Result<Sidecar, Error> {
+    let table = rustix::fs::memfd_create("tuples", rustix::fs::MemfdFlags::CLOEXEC);
+    let table = table.map(File::from).map_err(|e| Error::Io {
+        action: "make a table in memory of",
+        path: path.to_path_buf(),
+        source: e.into(),
+    })?;
+    fill(active, length, path, &table)?;
+    Sidecar::of_file(table, path)
+}
+
+fn fill(active: &File, length: u64, path: &Path, output: &File) -> Result<Made, Error> {
+    let make = |e: &dyn std::fmt::Display| Error::Make {
+        path: path.to_path_buf(),
+        reason: e.to_string(),
+    };
+    let read = |source| Error::Io {
+        action: "read the tuples for",
+        path: path.to_path_buf(),
+        source,
+    };
+    let link_type = tuples::read_header(active).map_err(read)?;
+    let link_type = link_type.ok_or_else(|| make(&"its active file is none of tuples"))?;
+    let mut table = Table::new(output).map_err(|e| make(&e))?;
+    let (mut rows, mut totals) = (Rows::default(), Totals::default());
+    for record in Tuples::new(active, link_type, length) {
+        let (offset, Found::Tuple(tuple)) = record.map_err(read)? else {
+            continue;
+        };
+        totals.add(&tuple);
+        rows.push(&tuple, offset);
+        if rows.len() >= ROWS_PER_GROUP {
+            table.write(&rows).map_err(|e| make(&e))?;
+            rows = Rows::default();
+        }
+    }
+    if rows.len() > 0 {
+        table.write(&rows).map_err(|e| make(&e))?;
+    }
+    let name = path.file_name().and_then(|name| name.to_str());
+    let sequence = name
+        .and_then(ClosedName::parse)
+        .map(|(name, _)| name.sequence);
+    let mut facts = totals.facts(0, sequence.unwrap_or_default());
+    facts.push(fact(key::TUPLES_ALONE, "1".to_owned()));
+    Ok(Made {
+        path: path.to_path_buf(),
+        packets: totals.packets,
+        length: table.finish(facts).map_err(|e| make(&e))?,
+    })
+}
