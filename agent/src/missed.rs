@@ -1,5 +1,7 @@
 //! What an answer missed, for whoever shows it: the store's counts and the scan's, in plain types.
 
+use std::collections::BTreeSet;
+
 /// What an answer missed, for exactly its sources and its span of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missed {
@@ -15,10 +17,26 @@ pub struct Missed {
     pub damaged: Vec<Damage>,
     /// Stored files that retention removed before they were read.
     pub removed: Vec<String>,
+    /// Packets of which only tuples are stored, where the answer needs more: one entry a file.
+    pub unanswered: Vec<Unanswered>,
     /// Packets read whose link type is not decoded: (link type, packets).
     pub undecoded: Vec<(u16, u64)>,
     /// Packets read that are later fragments, which have no ports.
     pub portless_fragments: u64,
+}
+
+/// Stored tuples that are not in the answer because it needs what only packets have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The file.
+    pub file: String,
+    /// Tuples that may have been wanted: those that the query's filters and its time rule out by
+    /// row groups are not among them.
+    pub packets: u64,
+    /// Their lowest and highest time, in nanoseconds since 1970.
+    pub times_ns: Option<(i64, i64)>,
+    /// What the query needs and tuples do not have.
+    pub fields: BTreeSet<String>,
 }
 
 /// What a source of a store missed.

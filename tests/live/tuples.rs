@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 use crate::captures::{self, Excluded, Group, MTU, Piece, REFERENCE};
 use crate::pcap;
@@ -56,7 +58,7 @@ fn tuples_alone_answer_as_the_packets_do() {
 }
 
 /// Whether the kernel program finds the IP header of each packet where there is one: behind
-/// Ethernet and at most two VLAN tags, and not cut.
+/// Ethernet and at most four VLAN tags, and not cut.
 fn is_walked(piece: &Piece) -> bool {
     piece.packets.iter().all(|packet| {
         let u16_at = |at: usize| {
@@ -64,7 +66,7 @@ fn is_walked(piece: &Piece) -> bool {
             Some(u16::from_be_bytes([bytes[0], bytes[1]]))
         };
         let mut at = 12;
-        while at < 20 && matches!(u16_at(at), Some(0x8100 | 0x88a8)) {
+        while at < 12 + 4 * 4 && matches!(u16_at(at), Some(0x8100 | 0x88a8)) {
             at += 4;
         }
         match u16_at(at) {
@@ -169,6 +171,47 @@ fn files_counts_and_losses_are_as_those_of_packets() {
     let said = String::from_utf8_lossy(&exported.stderr);
     assert!(said.contains("only their tuples were stored"), "{said}");
     assert!(said.contains("0 packets written"), "{said}");
+}
+
+#[test]
+fn a_live_query_follows_tuples() {
+    if !alone(&a_live_query_follows_tuples) {
+        return;
+    }
+    let work = folder();
+    let store = path(&work, "store");
+    veth("fs0", "fs1", 9_000);
+    let file = root().join("tests/captures/bittorrent/bittorrent.pcap");
+    // Several files, so that it goes on from one to the next.
+    let arguments = ["--no-pcap", "--store", &store, "-C", "20kB"];
+    let capture = Capture::start(&arguments, &["fs0"]);
+    // A query that is followed has a writer when it starts, and has begun when it says a window.
+    wait_until("the source is there", || {
+        Path::new(&store).join("pcap/fs0").is_dir()
+    });
+    let ask = |query: &str| {
+        let arguments = ["query", "--live", "--every", "never", "--format", "tsv"];
+        let mut command = command(&arguments);
+        command.args(["--store", &store, query]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let count = ask(COUNT);
+    let needs = ask("tag=pcap packet ipv4.TTL | count | table -nt count");
+    std::thread::sleep(Duration::from_secs(3));
+    let sent = tcpreplay("fs1", &["--pps", "1000"], &[file.as_path()]);
+    // Both end with the capture.
+    let ended = capture.stop();
+    assert_eq!(ended.statistics("fs0").stored, sent.packets);
+    let count = count.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&count.stderr);
+    assert!(count.status.success(), "{said}");
+    let answer = String::from_utf8_lossy(&count.stdout);
+    let last = answer.lines().last().unwrap();
+    assert_eq!(last, sent.packets.to_string(), "{answer} {said}");
+    let needs = needs.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&needs.stderr);
+    assert!(said.contains("the query needs ipv4.TTL"), "{said}");
 }
 
 #[test]

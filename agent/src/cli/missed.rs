@@ -56,6 +56,7 @@ pub(super) fn of(
         cut: store.map_or_else(|| report.cut(), |_| 0),
         damaged: report.warnings().into_iter().map(damage).collect(),
         removed: report.removed(),
+        unanswered: report.unanswered(),
         undecoded: undecoded.map(|(link, packets)| (link.0, packets)).collect(),
         portless_fragments: report.portless_fragments(),
     })

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::exec::scan::{ScanReport, Unanswered};
+use crate::exec::scan::ScanReport;
+use crate::missed::Unanswered;
 use crate::text;
 
 /// Files that are named one by one.

@@ -116,6 +116,7 @@ pub(super) fn table(
         partitions: options.partitions,
         time_range,
         split: options.split && (!stops_early || ends_sorted(pipeline)),
+        ..ScanOptions::default()
     };
     Ok(Arc::new(CaptureTable::new(
         source.files,

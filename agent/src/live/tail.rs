@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Error, Feed, Step};
-use crate::capfile::Warning;
+use crate::capfile::{Input, Warning};
 use crate::exec::live::Bit;
 use crate::exec::scan::{OFFSET_BITS, ScanFile};
 use crate::frames::Frames;
 use crate::serve::client::{Client, Next};
 use crate::serve::protocol::Message;
 use crate::store::Tail;
-use crate::store::tail::Committed;
+use crate::store::tail::{Committed, Content};
 
 /// How often the store is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -119,11 +119,29 @@ impl Following {
     fn read(&mut self, committed: &Committed, step: &mut Step) -> Result<(), Error> {
         let number = self.number(committed);
         let tag: Arc<str> = committed.source.tag.as_str().into();
-        let part = match committed.input.records(committed.range.clone()) {
+        if let Some(table) = committed.table()? {
+            let path = committed.path.clone();
+            let input = Input::from_path(path, table.length());
+            step.bits.push(Bit::Tuples {
+                file: Box::new(ScanFile {
+                    input: input.with_interface(&committed.source.interface),
+                    tag,
+                    stored: true,
+                    sidecar: None,
+                    tuples: Some(table),
+                }),
+                number,
+            });
+            return Ok(());
+        }
+        let Content::Packets(input) = &committed.content else {
+            return Ok(());
+        };
+        let part = match input.records(committed.range.clone()) {
             Err(error) if error.is_missing() => {
                 step.notes.push(format!(
                     "{}: removed by retention before it was read",
-                    committed.input.name()
+                    input.name()
                 ));
                 return Ok(());
             }

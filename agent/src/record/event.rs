@@ -14,8 +14,9 @@ const TCP: u8 = 6;
 ///
 /// It has the values that the decoder reads of the packet, with these exceptions. A header that
 /// is cut gives nothing, not a part of its values. An IPv6 packet between two mapped IPv4
-/// addresses passes for IPv4. Nothing but two tags of 802.1Q or 802.1ad is looked behind: no
-/// PPPoE, no MPLS.
+/// addresses passes for IPv4. It is behind Ethernet and at most four tags of 802.1Q or 802.1ad: not
+/// behind PPPoE, MPLS, LLC, MACsec, VN-Tag, another provider's tag (0x9100) or a second Ethernet
+/// header (802.1ah); nor are there ports behind more than six extension headers of IPv6.
 pub(super) fn tuple_of(event: &TupleEvent, time_ns: i64) -> Tuple {
     let ip = event.is_marked(of_kernel::IP);
     let later = event.is_marked(of_kernel::FRAGMENT);

@@ -160,8 +160,10 @@ impl Output for StoreOutput {
         for writer in self.writers.values_mut() {
             writer.tick(wall_ns());
             notes.extend(writer.take_error().map(|error| error.to_string()));
+            let closed = writer.take_closed();
+            notes.extend(closed.iter().filter_map(describe_damage));
             if let Some(house) = &self.house {
-                tell_closed(house, self.options.content, writer.take_closed());
+                tell_closed(house, self.options.content, closed);
             }
         }
         notes.extend(self.house.iter().flat_map(House::notes));
@@ -169,10 +171,11 @@ impl Output for StoreOutput {
     }
 
     fn finish(&mut self) -> Result<(), WriteError> {
-        let mut failure = None;
+        let (mut failure, mut damage) = (None, None);
         for (_, writer) in std::mem::take(&mut self.writers) {
             let (closed, stats, error) = writer.close(wall_ns());
             self.closed_bytes += stats.bytes;
+            damage = closed.iter().find_map(describe_damage).or(damage);
             if let Some(house) = &self.house {
                 tell_closed(house, self.options.content, closed);
             }
@@ -183,7 +186,11 @@ impl Output for StoreOutput {
         if let Some(house) = self.house.take() {
             house.finish();
         }
-        failure.map_or(Ok(()), |error| Err(error.into()))
+        match (failure, damage) {
+            (Some(error), _) => Err(error.into()),
+            (None, Some(damage)) => Err(WriteError::Dropped(damage)),
+            (None, None) => Ok(()),
+        }
     }
 
     fn bytes_written(&self) -> u64 {
@@ -229,6 +236,12 @@ fn loss_sample(sample: &Sample, run: i64) -> loss::Sample {
         run,
         counts,
     }
+}
+
+/// Of a file that was closed.
+fn describe_damage(file: &ClosedFile) -> Option<String> {
+    let (path, offset) = file.damaged.clone()?;
+    Some(describe(&Action::Damaged { path, offset }))
 }
 
 fn describe(action: &Action) -> String {

@@ -3,11 +3,12 @@
 //! `"missed":{"from","to","sources":[{"interface","tag","known_from","known_to","seen","stored",
 //! "lost","cut","dropped":{REASON:N},"losses":[{"from","to","packets"}],"gaps":[{"from","to"}],
 //! "damaged_lines"}],"cut","damaged":[{"file","offset","reason","places"}],"removed":[FILE],
-//! "undecoded":[{"link_type","packets"}],"portless_fragments"}`. All keys are always there;
-//! times are RFC 3339, `null` where not bounded or not known.
+//! "unanswered":[{"file","packets","from","to","fields":[FIELD]}],
+//! "undecoded":[{"link_type","packets"}],"portless_fragments"}`. All keys are always there; times
+//! are RFC 3339, `null` where not bounded or not known.
 
 use super::escape;
-use crate::missed::{Missed, SourceMissed};
+use crate::missed::{Missed, SourceMissed, Unanswered};
 use crate::text;
 
 /// Appends a comma and the member `missed` of a JSON object.
@@ -28,6 +29,8 @@ pub(super) fn write_json(missed: &Missed, out: &mut String) {
     });
     out.push_str(",\"removed\":");
     list(&missed.removed, out, |file, out| escape::json(file, out));
+    out.push_str(",\"unanswered\":");
+    list(&missed.unanswered, out, unanswered);
     out.push_str(",\"undecoded\":");
     list(&missed.undecoded, out, |(link_type, packets), out| {
         out.push_str(&format!(
@@ -38,6 +41,20 @@ pub(super) fn write_json(missed: &Missed, out: &mut String) {
         ",\"portless_fragments\":{}}}",
         missed.portless_fragments
     ));
+}
+
+fn unanswered(tuples: &Unanswered, out: &mut String) {
+    out.push_str("{\"file\":");
+    escape::json(&tuples.file, out);
+    out.push_str(&format!(",\"packets\":{},\"from\":", tuples.packets));
+    time(tuples.times_ns.map(|(from, _)| from), out);
+    out.push_str(",\"to\":");
+    time(tuples.times_ns.map(|(_, to)| to), out);
+    out.push_str(",\"fields\":");
+    list(Vec::from_iter(&tuples.fields), out, |field, out| {
+        escape::json(field, out)
+    });
+    out.push('}');
 }
 
 fn source(source: &SourceMissed, out: &mut String) {
@@ -88,9 +105,9 @@ fn time(nanoseconds: Option<i64>, out: &mut String) {
     }
 }
 
-fn list<T>(items: &[T], out: &mut String, write: impl Fn(&T, &mut String)) {
+fn list<T>(items: impl IntoIterator<Item = T>, out: &mut String, write: impl Fn(T, &mut String)) {
     out.push('[');
-    for (n, item) in items.iter().enumerate() {
+    for (n, item) in items.into_iter().enumerate() {
         if n > 0 {
             out.push(',');
         }
@@ -135,6 +152,12 @@ mod tests {
                 places: 2,
             }],
             removed: vec!["y.pcap".to_owned(), "z.pcap".to_owned()],
+            unanswered: vec![Unanswered {
+                file: "t.parquet".to_owned(),
+                packets: 8,
+                times_ns: Some((1_000_000_000, 2_000_000_000)),
+                fields: ["ipv4.TTL".to_owned(), "tcp.Payload".to_owned()].into(),
+            }],
             undecoded: vec![(147, 3)],
             portless_fragments: 6,
         };
@@ -155,6 +178,10 @@ mod tests {
             "from": at(0), "to": null, "sources": [source, source], "cut": 5,
             "damaged": [{"file": "x.pcap", "offset": 24, "reason": "zero bytes", "places": 2}],
             "removed": ["y.pcap", "z.pcap"],
+            "unanswered": [{
+                "file": "t.parquet", "packets": 8, "from": at(1), "to": at(2),
+                "fields": ["ipv4.TTL", "tcp.Payload"],
+            }],
             "undecoded": [{"link_type": 147, "packets": 3}],
             "portless_fragments": 6,
         });

@@ -82,13 +82,18 @@ impl CaptureFile {
         Some(Sidecar::open(path, self.length))
     }
 
+    /// The records of tuples alone that were being written.
+    pub(super) fn tuples_being_written(&self) -> Option<&Arc<File>> {
+        self.active_tuples.as_ref()
+    }
+
     /// Opens the table of tuples alone; of those that were being written, it is made here.
     ///
     /// # Errors
     /// [`Error::Removed`] if retention took it; [`Error::Table`] if it is damaged.
     pub fn open_tuples(&self) -> Result<Sidecar, Error> {
         if let Some(active) = &self.active_tuples {
-            return Ok(sidecar::table_of(active, self.length, &self.path)?);
+            return Ok(sidecar::table_of(active, 0..self.length, &self.path)?);
         }
         match Sidecar::open_alone(&self.path) {
             Ok(Some(table)) => Ok(table),

@@ -30,6 +30,9 @@ pub struct ClosedFile {
     pub path: Option<PathBuf>,
     /// Length in bytes on the disk.
     pub length: u64,
+    /// Where records of tuples that are damaged were kept out of the way, and the offset of the
+    /// first; of other files nothing is looked for.
+    pub damaged: Option<(PathBuf, u64)>,
 }
 
 /// An active file that is to be closed.
@@ -71,9 +74,13 @@ impl Closing {
         let path = self
             .first_ns
             .map(|_| name.path(&self.source_folder, self.content.closed()));
+        let mut damaged = None;
         match &path {
             Some(path) if self.content == Content::Tuples => {
-                sidecar::build_alone(&self.file, self.length, path, self.closed_at())?;
+                let table = sidecar::build_alone(&self.file, self.length, path, self.closed_at())?;
+                if let Some(offset) = table.damaged_at {
+                    damaged = Some((self.keep_damaged(&records)?, offset));
+                }
                 remove(&records)?;
             }
             Some(path) => {
@@ -89,7 +96,21 @@ impl Closing {
             name,
             path,
             length: self.length,
+            damaged,
         }))
+    }
+
+    /// Keeps the records, of which some are damaged, out of the way.
+    fn keep_damaged(&self, records: &Path) -> Result<PathBuf, Error> {
+        let name = format!("damaged-{:06}.tuples", self.sequence);
+        let aside = self.source_folder.join(name);
+        match fs::hard_link(records, &aside) {
+            // By the try before.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(aside),
+            // The table is made, and its records are removed already.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && aside.exists() => Ok(aside),
+            linked => linked.map(|()| aside).map_err(Error::io("keep", records)),
+        }
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -161,12 +182,14 @@ pub(super) struct Closer {
 }
 
 impl Closer {
-    pub(super) fn start() -> io::Result<Self> {
+    /// Starts the thread with files that an earlier writer left: however many they are, nobody
+    /// waits for them.
+    pub(super) fn start(left: Vec<Closing>) -> io::Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE);
         let (report, done) = channel();
         let thread = thread::Builder::new()
             .name("store-close".to_owned())
-            .spawn(move || work(&queue, &report))?;
+            .spawn(move || work(left.into(), &queue, &report))?;
         Ok(Self {
             jobs: Some(jobs),
             done,
@@ -220,8 +243,12 @@ impl Drop for Closer {
     }
 }
 
-fn work(queue: &Receiver<Job>, report: &Sender<Result<ClosedFile, Error>>) {
-    let mut pending = VecDeque::new();
+fn work(
+    mut pending: VecDeque<Closing>,
+    queue: &Receiver<Job>,
+    report: &Sender<Result<ClosedFile, Error>>,
+) {
+    try_all(&mut pending, report);
     for job in queue {
         match job {
             Job::Sync(file) => {

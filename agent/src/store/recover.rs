@@ -225,8 +225,10 @@ fn capture(
     Ok(())
 }
 
-/// Closes a file of tuples that was being written: those that are whole become a table. Records
-/// that are damaged between good ones are kept, too, in a file out of the way.
+/// Closes a file of tuples that was being written: those that are whole become a table.
+///
+/// Only its ends are looked at here. The new writer waits for this, and what comes meanwhile is
+/// in memory only; who makes the table reads the file anyway, and finds damage between.
 fn tuples_alone(
     source_folder: &Path,
     sequence: u64,
@@ -242,29 +244,20 @@ fn tuples_alone(
     let Some(link_type) = tuples::read_header(&file).map_err(failed)? else {
         return without_header(source_folder, content, sequence, file, now_ns, report);
     };
-    let walk = tuples::walk(&file, link_type, length).map_err(failed)?;
-    if walk.end < length {
+    let ends = tuples::ends(&file, link_type, length).map_err(failed)?;
+    if ends.end < length {
         report.push(Action::Cut {
             path: path.clone(),
-            bytes: length - walk.end,
+            bytes: length - ends.end,
         });
     }
-    if let Some(offset) = walk.damaged_at {
-        let aside = source_folder.join(format!("damaged-{sequence:06}.tuples"));
-        match fs::hard_link(&path, &aside) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
-            _ => {}
-        }
-        let path = aside;
-        report.push(Action::Damaged { path, offset });
-    }
-    if walk.first_ns.is_none() {
+    if ends.first_ns.is_none() {
         return close(
             source_folder,
             content,
             sequence,
             file,
-            walk.end,
+            ends.end,
             None,
             0,
             now_ns,
@@ -276,14 +269,14 @@ fn tuples_alone(
         content,
         sequence,
         file,
-        length: walk.end,
-        first_ns: walk.first_ns,
+        length: ends.end,
+        first_ns: ends.first_ns,
         now_ns,
     };
     let path = closing.name().path(source_folder, content.closed());
     report.push(Action::Closed {
         path,
-        packets: walk.tuples,
+        packets: (ends.end / TUPLE_RECORD as u64).saturating_sub(1),
     });
     later.push(closing);
     Ok(())

@@ -3,6 +3,8 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    fs::File,
+    io,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,26 +12,60 @@ use std::{
 };
 
 use super::{
-    Error, Filter, Snapshot, Source,
+    CaptureFile, Error, Filter, Sidecar, Snapshot, Source,
     layout::{self, Kind, Listing, active_name},
-    state,
+    sidecar, state, tuples,
 };
 use crate::capfile::Input;
 
 /// How often sources are looked for that were not there yet.
 const LOOK_FOR_SOURCES: Duration = Duration::from_secs(1);
 
-/// Whole records of a capture file that were committed since the last look.
+/// How often a file that is closed at this moment is looked for again.
+const TRIES: usize = 100;
+
+/// What holds records that were committed.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A capture file.
+    Packets(Input),
+    /// Tuples alone, in a file that is being written or was when it was opened: it keeps its
+    /// records, also when it is a table by now.
+    Tuples(Arc<File>),
+    /// Tuples alone, all that are in a closed table.
+    Table(Arc<Sidecar>),
+}
+
+/// Whole records of a file that were committed since the last look.
 #[derive(Clone, Debug)]
 pub struct Committed {
     /// Where they come from.
     pub source: Arc<Source>,
     /// Number of the file in the source's order of writing.
     pub sequence: u64,
+    /// Path of the file, as it was then.
+    pub path: PathBuf,
     /// The file.
-    pub input: Input,
+    pub content: Content,
     /// Offsets of the records in it.
     pub range: Range<u64>,
+}
+
+impl Committed {
+    /// Tuples alone as a table; `None` of packets.
+    ///
+    /// # Errors
+    /// If there is no memory for a table, or its records cannot be read.
+    pub fn table(&self) -> Result<Option<Arc<Sidecar>>, Error> {
+        match &self.content {
+            Content::Packets(_) => Ok(None),
+            Content::Table(table) => Ok(Some(Arc::clone(table))),
+            Content::Tuples(file) => {
+                let table = sidecar::table_of(file, self.range.clone(), &self.path)?;
+                Ok(Some(Arc::new(table)))
+            }
+        }
+    }
 }
 
 /// What a look found.
@@ -44,10 +80,13 @@ pub struct News {
 }
 
 /// A place in a source.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Place {
     sequence: u64,
     offset: u64,
+    /// The file of that number, if it is one of tuples that was being written: its offsets mean
+    /// nothing in the table that it becomes.
+    tuples: Option<Arc<File>>,
 }
 
 /// Which sources are followed.
@@ -80,11 +119,9 @@ impl Tail {
                 true => Place {
                     sequence: file.sequence,
                     offset: file.length,
+                    tuples: file.tuples_being_written().cloned(),
                 },
-                false => Place {
-                    sequence: file.sequence.saturating_add(1),
-                    offset: 0,
-                },
+                false => Place::behind(file.sequence),
             };
             if (next.sequence, next.offset) > (place.sequence, place.offset) {
                 *place = next;
@@ -131,8 +168,8 @@ impl Tail {
             // The active file alone has grown: nothing has to be listed.
             let grown = state.filter(|state| state.sequence == place.sequence);
             if let Some(state) = grown {
-                if let Some(input) = active(folder, state.sequence, state.length, source) {
-                    news.take(source, place, state.sequence, input, state.length);
+                if let Some((path, content)) = active(folder, &state, source, place)? {
+                    news.take(source, place, state.sequence, path, content, state.length);
                 }
                 continue;
             }
@@ -174,22 +211,19 @@ impl News {
         if place.offset > 0 && !still_there {
             let what = format!("file {} of {}", place.sequence, source.interface);
             self.removed.push(what);
-            *place = Place {
-                sequence: place.sequence.saturating_add(1),
-                offset: 0,
-            };
+            *place = Place::behind(place.sequence);
         }
         for file in files {
-            match file.input_later() {
-                Ok(input) => self.take(source, place, file.sequence, input, file.length),
+            match content(&file, place) {
+                Ok((content, length)) => {
+                    let path = file.path.clone();
+                    self.take(source, place, file.sequence, path, content, length);
+                }
                 Err(Error::Removed(path)) => self.removed.push(path.display().to_string()),
                 Err(error) => return Err(error),
             }
             if !file.active {
-                *place = Place {
-                    sequence: file.sequence.saturating_add(1),
-                    offset: 0,
-                };
+                *place = Place::behind(file.sequence);
             }
         }
         Ok(())
@@ -200,7 +234,8 @@ impl News {
         source: &Arc<Source>,
         place: &mut Place,
         sequence: u64,
-        input: Input,
+        path: PathBuf,
+        content: Content,
         length: u64,
     ) {
         let start = match place.sequence == sequence {
@@ -210,39 +245,108 @@ impl News {
         *place = Place {
             sequence,
             offset: length,
+            tuples: match &content {
+                Content::Tuples(file) => Some(Arc::clone(file)),
+                Content::Packets(_) | Content::Table(_) => None,
+            },
         };
         if start < length {
             self.committed.push(Committed {
                 source: Arc::clone(source),
                 sequence,
-                input,
+                path,
+                content,
                 range: start..length,
             });
         }
     }
 }
 
+impl Place {
+    /// Behind all of a file.
+    fn behind(sequence: u64) -> Self {
+        Self {
+            sequence: sequence.saturating_add(1),
+            ..Self::default()
+        }
+    }
+}
+
 /// Where a writer stands now, or would go on.
 fn now(folder: &Path) -> Result<Place, Error> {
-    if let Some(state) = state::of_live_writer(folder) {
-        return Ok(Place {
-            sequence: state.sequence,
-            offset: state.length,
-        });
+    for _ in 0..TRIES {
+        let Some(state) = state::of_live_writer(folder) else {
+            break;
+        };
+        let tuples = tuples_file(folder, state.sequence)?;
+        // Neither is there where it was closed a moment ago, and the next one is not begun yet.
+        let is_there = |kind| folder.join(active_name(state.sequence, kind)).exists();
+        if tuples.is_some() || is_there(Kind::Capture) {
+            return Ok(Place {
+                sequence: state.sequence,
+                offset: state.length,
+                tuples,
+            });
+        }
+        if state::of_live_writer(folder).is_some_and(|now| now.sequence == state.sequence) {
+            return Ok(Place::behind(state.sequence));
+        }
     }
     let last = Listing::read(folder)?.last_sequence();
-    Ok(Place {
-        sequence: last.map_or(0, |last| last.saturating_add(1)),
-        offset: 0,
-    })
+    Ok(last.map_or_else(Place::default, Place::behind))
+}
+
+/// What holds the records of a file of a snapshot, and where they end.
+fn content(file: &CaptureFile, place: &Place) -> Result<(Content, u64), Error> {
+    if !file.tuples_alone {
+        return Ok((Content::Packets(file.input_later()?), file.length));
+    }
+    if let Some(active) = file.tuples_being_written() {
+        return Ok((Content::Tuples(Arc::clone(active)), file.length));
+    }
+    // A table by now, of which a part was taken before.
+    let known = place.tuples.as_ref();
+    if let Some(records) = known.filter(|_| place.sequence == file.sequence) {
+        let length = records.metadata().map_err(Error::io("read", &file.path))?;
+        let length = tuples::whole(length.len());
+        return Ok((Content::Tuples(Arc::clone(records)), length));
+    }
+    Ok((Content::Table(Arc::new(file.open_tuples()?)), file.length))
+}
+
+/// A file of tuples that is being written.
+fn tuples_file(folder: &Path, sequence: u64) -> Result<Option<Arc<File>>, Error> {
+    let path = folder.join(active_name(sequence, Kind::Tuples));
+    match File::open(&path) {
+        Ok(file) => Ok(Some(Arc::new(file))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("open", &path)(e)),
+    }
 }
 
 /// The active file, opened now: it gets another name when it is closed. `None` if it was.
-fn active(folder: &Path, sequence: u64, length: u64, source: &Source) -> Option<Input> {
-    let path = folder.join(active_name(sequence, Kind::Capture));
-    let file = std::fs::File::open(&path).ok()?;
-    let input = Input::from_file(&path.to_string_lossy(), file, length);
-    Some(input.with_interface(&source.interface))
+fn active(
+    folder: &Path,
+    state: &state::State,
+    source: &Source,
+    place: &Place,
+) -> Result<Option<(PathBuf, Content)>, Error> {
+    let path = |kind| folder.join(active_name(state.sequence, kind));
+    let known = place.tuples.clone();
+    let tuples = match known {
+        Some(file) => Some(file),
+        None => tuples_file(folder, state.sequence)?,
+    };
+    if let Some(file) = tuples {
+        return Ok(Some((path(Kind::Tuples), Content::Tuples(file))));
+    }
+    let path = path(Kind::Capture);
+    let Ok(file) = File::open(&path) else {
+        return Ok(None);
+    };
+    let input = Input::from_file(&path.to_string_lossy(), file, state.length);
+    let input = input.with_interface(&source.interface);
+    Ok(Some((path, Content::Packets(input))))
 }
 
 #[cfg(test)]
@@ -259,7 +363,16 @@ mod tests {
         assert_eq!(news.removed, Vec::<String>::new());
         let mut times = Vec::new();
         for committed in news.committed {
-            let part = committed.input.records(committed.range).unwrap();
+            if let Some(table) = committed.table().unwrap() {
+                for group in 0..table.groups() {
+                    times.extend(table.times(group).unwrap().values);
+                }
+                continue;
+            }
+            let Content::Packets(input) = committed.content else {
+                panic!("{committed:?}");
+            };
+            let part = input.records(committed.range).unwrap();
             let mut frames = part.open().unwrap();
             while let Some(frame) = frames.next_frame() {
                 times.push(frame.time_ns.unwrap());
@@ -275,9 +388,40 @@ mod tests {
 
     #[test]
     fn every_record_comes_once_and_in_order_through_rotation_and_the_end() {
+        follow(crate::store::Content::Packets, block);
+    }
+
+    #[test]
+    fn every_tuple_comes_once_and_in_order_through_rotation_and_the_end() {
+        follow(crate::store::Content::Tuples, |first_ns, count| {
+            let mut block = crate::store::RecordBlock::default();
+            for n in 0..count as i64 {
+                let frame = crate::frame::Frame {
+                    time_ns: Some(first_ns + n * 1_000),
+                    wire_len: 60,
+                    link_type: crate::frame::LinkType(1),
+                    interface: "",
+                    offset: 0,
+                    data: &[0; 14],
+                };
+                block.push_tuple(&crate::decode::Tuple::of(&crate::decode::Packet::decode(
+                    &frame,
+                )));
+            }
+            block
+        });
+    }
+
+    fn follow(
+        content: crate::store::Content,
+        block: impl Fn(i64, usize) -> crate::store::RecordBlock,
+    ) {
         let folder = Folder::new();
-        let (mut writer, _) =
-            SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+        let options = WriterOptions {
+            content,
+            ..WriterOptions::default()
+        };
+        let (mut writer, _) = SourceWriter::open(folder.path(), options, NOW).unwrap();
         writer.append(&block(NOW, 10));
         let lan = || -> Wants { Box::new(|source| source.interface == "lan0") };
         let snapshot = Snapshot::take(folder.store(), &Filter::default()).unwrap();

@@ -12,6 +12,7 @@
 use std::{
     fs::File,
     io::{self, BufReader, Read},
+    ops::Range,
     os::unix::fs::FileExt,
 };
 
@@ -226,15 +227,21 @@ pub(super) struct Tuples<'a> {
 impl<'a> Tuples<'a> {
     /// Those in the first `length` bytes of a file, whose header has been read.
     pub(super) fn new(file: &'a File, link_type: LinkType, length: u64) -> Self {
+        Self::within(file, link_type, 0..length)
+    }
+
+    /// Those at these offsets, of which the first is a record's.
+    pub(super) fn within(file: &'a File, link_type: LinkType, range: Range<u64>) -> Self {
+        let offset = range.start.max(TUPLE_RECORD as u64);
         let from = From {
             file,
-            at: TUPLE_RECORD as u64,
-            end: whole(length),
+            at: offset,
+            end: whole(range.end),
         };
         Self {
             reader: BufReader::with_capacity(BUFFER, from),
             link_type,
-            offset: TUPLE_RECORD as u64,
+            offset,
         }
     }
 }
@@ -260,43 +267,35 @@ impl Iterator for Tuples<'_> {
     }
 }
 
-/// What a file of tuples holds.
+/// Where the good records of a file are, found without reading those between.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Walk {
+pub(super) struct Ends {
     /// Offset behind the last good record.
     pub(super) end: u64,
-    /// Good records.
-    pub(super) tuples: u64,
-    /// Time of the first, in nanoseconds since 1970.
+    /// Time of the first good one, in nanoseconds since 1970.
     pub(super) first_ns: Option<i64>,
-    /// Offset of the first damaged record: zeros at the end are none.
-    pub(super) damaged_at: Option<u64>,
 }
 
-/// Reads all records of a file of so many bytes.
-pub(super) fn walk(file: &File, link_type: LinkType, length: u64) -> io::Result<Walk> {
-    let mut walk = Walk {
-        end: TUPLE_RECORD as u64,
-        ..Walk::default()
-    };
-    let mut zeros = None;
+/// The first and the last good record of a file of so many bytes.
+pub(super) fn ends(file: &File, link_type: LinkType, length: u64) -> io::Result<Ends> {
+    let header = TUPLE_RECORD as u64;
+    let mut first_ns = None;
     for record in Tuples::new(file, link_type, length) {
-        let (offset, found) = record?;
-        if found == Found::Zeros {
-            zeros = zeros.or(Some(offset));
-            continue;
-        }
-        walk.damaged_at = walk.damaged_at.or(zeros);
-        match found {
-            Found::Tuple(tuple) => {
-                walk.first_ns = walk.first_ns.or(tuple.time_ns);
-                walk.tuples += 1;
-                walk.end = offset + TUPLE_RECORD as u64;
-            }
-            _ => walk.damaged_at = walk.damaged_at.or(Some(offset)),
+        if let (_, Found::Tuple(tuple)) = record? {
+            first_ns = tuple.time_ns;
+            break;
         }
     }
-    Ok(walk)
+    let mut end = whole(length).max(header);
+    let mut bytes = [0; TUPLE_RECORD];
+    while end > header {
+        file.read_exact_at(&mut bytes, end - header)?;
+        if tuple(&bytes, link_type).is_some() {
+            break;
+        }
+        end -= header;
+    }
+    Ok(Ends { end, first_ns })
 }
 
 #[cfg(test)]

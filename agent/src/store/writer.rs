@@ -185,10 +185,8 @@ impl SourceWriter {
                 length: 0,
             });
         }
-        let closer = Closer::start().map_err(Error::io("start a thread for", source_folder))?;
-        for closing in later {
-            closer.close(closing);
-        }
+        let closer = Closer::start(later);
+        let closer = closer.map_err(Error::io("start a thread for", source_folder))?;
         let writer = Self {
             folder: source_folder.to_path_buf(),
             options,

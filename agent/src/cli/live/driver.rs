@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::super::args::AnswerArgs;
 use super::super::error::Error;
-use super::super::{missed, query};
+use super::super::{missed, query, unanswered};
 use super::view::View;
 use crate::capfile::Warning;
 use crate::exec::live::{Bit, Live};
@@ -96,7 +96,8 @@ async fn run(job: Job<'_>) -> Result<u8, Error> {
         eprintln!("warning: an answer had more than the {rows} rows that the agent allows");
     }
     missed::print(&missed);
-    let damaged = !missed.damaged.is_empty() || live.late_packets() > 0;
+    let unanswered = unanswered::print(&report);
+    let damaged = !missed.damaged.is_empty() || live.late_packets() > 0 || unanswered;
     Ok(if damaged && job.answer.strict { 3 } else { 0 })
 }
 

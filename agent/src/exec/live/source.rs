@@ -1,6 +1,6 @@
 //! Bits of live input, their packets by window, and what stands for the leaves of plans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -27,6 +27,13 @@ pub enum Bit {
         frames: Arc<Frames>,
         /// Their tag.
         tag: Arc<str>,
+    },
+    /// Tuples of which the packets were not stored.
+    Tuples {
+        /// A file with their table.
+        file: Box<ScanFile>,
+        /// Gives their order among all of the query, as [`ScanOptions::first_file`].
+        number: u64,
     },
     /// Files of a store, in a range of time: the past of a query that goes on live.
     Files {
@@ -70,7 +77,10 @@ impl Part {
     pub(super) fn len(&self) -> u64 {
         match self {
             Self::Frames(held) => held.places.len() as u64,
-            Self::Files(..) => 0,
+            Self::Files(files, options) => match options.time_range {
+                Some((from, to)) => files.iter().map(|file| tuples_within(file, from, to)).sum(),
+                None => 0,
+            },
         }
     }
 }
@@ -115,6 +125,23 @@ impl Bit {
                     .map(|(start, places)| (start, held(places)))
                     .collect()
             }
+            Self::Tuples { file, number } => {
+                let starts: BTreeSet<i64> = tuple_times(file)
+                    .map(|time| window_start(time, window_ns, 0))
+                    .collect();
+                let part = |start: i64| {
+                    let options = ScanOptions {
+                        time_range: Some((start, start.saturating_add(window_ns))),
+                        first_file: *number,
+                        ..ScanOptions::default()
+                    };
+                    Part::Files(vec![ScanFile::clone(file)], options)
+                };
+                starts
+                    .into_iter()
+                    .map(|start| (start, part(start)))
+                    .collect()
+            }
             Self::Files {
                 files,
                 from_ns,
@@ -139,6 +166,20 @@ impl Bit {
             }
         }
     }
+}
+
+/// Times of the tuples of a file that has nothing else. A group that cannot be read has none here;
+/// tables that are made in memory have no such group.
+fn tuple_times(file: &ScanFile) -> impl Iterator<Item = i64> {
+    let table = file.tuples.iter();
+    table
+        .flat_map(|table| (0..table.groups()).filter_map(|group| table.times(group).ok()))
+        .flat_map(|times| times.values)
+}
+
+fn tuples_within(file: &ScanFile, from: i64, to: i64) -> u64 {
+    let within = |time: &i64| from <= *time && *time < to;
+    tuple_times(file).filter(within).count() as u64
 }
 
 /// What reads frames in the place of a scan.

@@ -8,10 +8,12 @@ use futures::TryStreamExt as _;
 
 use super::{Bit, Live};
 use crate::capfile;
+use crate::decode::{Packet, Tuple};
 use crate::exec::scan::{ScanFile, ScanReport};
 use crate::exec::{Answer, RunOptions, Source, run};
 use crate::frames::Frames;
 use crate::plan::pipeline::Pipeline;
+use crate::store::{Content, RecordBlock, SourceWriter, Tail, WriterOptions};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -149,6 +151,71 @@ async fn bit_by_bit_gives_the_answer_of_the_file() {
             same(&got, &expected, &format!("{query} by {per_bit}"));
             assert!(windows > 0, "{query} by {per_bit}");
         }
+    }
+}
+
+/// Of packets that are not stored, while their tuples are written: through rotation and the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tuples_bit_by_bit_give_the_answer_of_their_packets() {
+    let inputs = inputs(&["bittorrent"]);
+    let frames = frames(&inputs);
+    for query in [QUERIES[1], QUERIES[3], QUERIES[8], QUERIES[10]] {
+        let expected = of_file(query, &inputs, &RunOptions::default()).await;
+        let got = live_tuples(query, &frames).await;
+        same(&got, &expected, query);
+    }
+}
+
+async fn live_tuples(query: &str, frames: &[Frames]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let options = WriterOptions {
+        content: Content::Tuples,
+        rotate_bytes: 30_000,
+        ..WriterOptions::default()
+    };
+    let source = folder.path().join("pcap/lan0");
+    let (mut writer, _) = SourceWriter::open(&source, options, SECOND).unwrap();
+    let mut tail = Tail::new(folder.path(), Box::new(|_| true), None).unwrap();
+    let report = Arc::new(ScanReport::default());
+    let mut live = Live::new(
+        &pipeline(query),
+        &RunOptions::default(),
+        SECOND,
+        Arc::clone(&report),
+    )
+    .await
+    .unwrap();
+    let mut block = RecordBlock::default();
+    for several in frames.chunks(200) {
+        block.clear();
+        for frame in several.iter().filter_map(|one| one.get(0)) {
+            block.push_tuple(&Tuple::of(&Packet::decode(&frame)));
+        }
+        writer.append(&block);
+        take(&mut live, &mut tail).await;
+        let newest = several.iter().flat_map(Frames::times).flatten().max();
+        live.close_until(newest.unwrap(), false).await.unwrap();
+    }
+    let (closed, _, error) = writer.close(SECOND);
+    assert!(error.is_none() && !closed.is_empty(), "{error:?}");
+    take(&mut live, &mut tail).await;
+    assert_eq!(live.late_packets(), 0);
+    assert!(report.unanswered().is_empty());
+    rows(live.answer().await.unwrap(), query).await
+}
+
+/// What the store has that the query has not seen.
+async fn take(live: &mut Live, tail: &mut Tail) {
+    let news = tail.look().unwrap();
+    assert_eq!(news.removed, Vec::<String>::new());
+    for committed in news.committed {
+        let table = committed.table().unwrap().unwrap();
+        let input = capfile::Input::from_path(committed.path, table.length());
+        let mut file = ScanFile::tagged(vec![input], "pcap").remove(0);
+        file.tuples = Some(table);
+        let number = committed.sequence;
+        let file = Box::new(file);
+        live.push(&Bit::Tuples { file, number }).await.unwrap();
     }
 }
 

@@ -10,22 +10,9 @@ use super::stored::{Groups, Way};
 use super::tuples::Layout;
 use super::view::column_name;
 use crate::decode::tuple::Part;
+use crate::missed::Unanswered;
 use crate::plan::pipeline::SourceColumn;
 use crate::store::Sidecar;
-
-/// Tuples that are not in an answer because the query needs the packets, which were not stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unanswered {
-    /// The file.
-    pub file: String,
-    /// Tuples that may have been wanted: those that the query's filters and its time rule out by
-    /// row groups are not among them.
-    pub packets: u64,
-    /// Their lowest and highest time, in nanoseconds since 1970.
-    pub times_ns: Option<(i64, i64)>,
-    /// What the query needs and tuples do not have.
-    pub fields: BTreeSet<String>,
-}
 
 /// The row groups to read of a file of tuples alone; `None` if the query needs more than they
 /// have, or if they cannot be read, which is noted in the report.

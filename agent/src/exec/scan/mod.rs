@@ -28,7 +28,6 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use alone::Unanswered;
 pub use error::{ScanError, split_missed};
 pub use file::{ScanFile, matches_tag};
 pub use pause::Pause;

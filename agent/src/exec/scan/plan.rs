@@ -105,14 +105,18 @@ impl CaptureScanExec {
         Self::reading(Arc::clone(&self.scan), shares)
     }
 
-    /// The same scan of other files, in another range of time.
+    /// The same scan of other files, in another range of time: what both ranges have.
     pub(in crate::exec) fn over_files(
         &self,
         files: Vec<ScanFile>,
         options: ScanOptions,
     ) -> Result<Self> {
+        let time_range = match (options.time_range, self.scan.time_range) {
+            (Some((from, to)), Some((start, end))) => Some((from.max(start), to.min(end))),
+            (asked, own) => asked.or(own),
+        };
         let scan = Scan {
-            time_range: options.time_range,
+            time_range,
             ..Scan::clone(&self.scan)
         };
         let split = options.split && scan.limit.is_none();

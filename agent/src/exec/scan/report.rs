@@ -5,9 +5,9 @@ use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::alone::Unanswered;
 use crate::capfile::{Warning, merge_warnings};
 use crate::frame::LinkType;
+use crate::missed::Unanswered;
 
 /// Counters of all scans of one query. Each packet read is either skipped or a row.
 #[derive(Debug, Default)]

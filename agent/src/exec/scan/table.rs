@@ -39,6 +39,8 @@ pub struct ScanOptions {
     pub split: bool,
     /// Called by each thread between two rounds of packets.
     pub pause: Pause,
+    /// The number of the first file, which orders its packets among others of the query.
+    pub first_file: u64,
 }
 
 impl Default for ScanOptions {
@@ -48,6 +50,7 @@ impl Default for ScanOptions {
             time_range: None,
             split: true,
             pause: Pause::default(),
+            first_file: 0,
         }
     }
 }
@@ -140,7 +143,7 @@ impl CaptureTable {
         let way = Way::of(scan).map(Arc::new);
         let way = way.as_ref();
         let mut pieces = Vec::new();
-        for (number, file) in (0u64..).zip(&self.files) {
+        for (number, file) in (self.options.first_file..).zip(&self.files) {
             let input = &file.input;
             let stored = match &file.tuples {
                 Some(tuples) => match alone::groups(tuples, way, scan) {

@@ -3,12 +3,13 @@
 
 use std::{
     fs::{self, File},
+    ops::Range,
     path::Path,
     time::SystemTime,
 };
 
 use super::{
-    Error, Made, ROWS_PER_GROUP, Sidecar, key,
+    Error, ROWS_PER_GROUP, Sidecar, key,
     write::{Rows, Table, Totals, fact},
 };
 use crate::store::{
@@ -17,16 +18,23 @@ use crate::store::{
     tuples::{self, Found, Tuples},
 };
 
+/// A table that was made.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Alone {
+    /// Offset of the first record that is damaged.
+    pub(in crate::store) damaged_at: Option<u64>,
+}
+
 /// Makes the table of the tuples in the first `length` bytes of an active file. It appears under
 /// its name when it is complete and on the disk, with `closed` as the time of its last change.
 ///
-/// Damaged records are left out; who recovers a file keeps them elsewhere.
+/// Damaged records are left out; who closes a file keeps them elsewhere.
 pub(in crate::store) fn build_alone(
     active: &File,
     length: u64,
     path: &Path,
     closed: SystemTime,
-) -> Result<Made, Error> {
+) -> Result<Alone, Error> {
     let io = |action, path: &Path| {
         let path = path.to_path_buf();
         move |source| Error::Io {
@@ -37,7 +45,7 @@ pub(in crate::store) fn build_alone(
     };
     let temporary = path.with_extension(format!("parquet{TEMPORARY}"));
     let output = File::create(&temporary).map_err(io("create", &temporary))?;
-    let made = fill(active, length, path, &output).and_then(|made| {
+    let made = fill(active, 0..length, path, &output).and_then(|made| {
         output
             .set_modified(closed)
             .map_err(io("write", &temporary))?;
@@ -54,10 +62,10 @@ pub(in crate::store) fn build_alone(
     })
 }
 
-/// The table of the tuples in the first `length` bytes of an active file, under no name.
+/// The table of the tuples at some offsets of an active file, under no name.
 pub(in crate::store) fn table_of(
     active: &File,
-    length: u64,
+    range: Range<u64>,
     path: &Path,
 ) -> Result<Sidecar, Error> {
     let table = rustix::fs::memfd_create("tuples", rustix::fs::MemfdFlags::CLOEXEC);
@@ -66,11 +74,11 @@ pub(in crate::store) fn table_of(
         path: path.to_path_buf(),
         source: e.into(),
     })?;
-    fill(active, length, path, &table)?;
+    fill(active, range, path, &table)?;
     Sidecar::of_file(table, path)
 }
 
-fn fill(active: &File, length: u64, path: &Path, output: &File) -> Result<Made, Error> {
+fn fill(active: &File, range: Range<u64>, path: &Path, output: &File) -> Result<Alone, Error> {
     let make = |e: &dyn std::fmt::Display| Error::Make {
         path: path.to_path_buf(),
         reason: e.to_string(),
@@ -83,9 +91,12 @@ fn fill(active: &File, length: u64, path: &Path, output: &File) -> Result<Made, 
     let link_type = tuples::read_header(active).map_err(read)?;
     let link_type = link_type.ok_or_else(|| make(&"its active file is none of tuples"))?;
     let mut table = Table::new(output).map_err(|e| make(&e))?;
+    let mut damaged_at = None;
     let (mut rows, mut totals) = (Rows::default(), Totals::default());
-    for record in Tuples::new(active, link_type, length) {
-        let (offset, Found::Tuple(tuple)) = record.map_err(read)? else {
+    for record in Tuples::within(active, link_type, range) {
+        let (offset, found) = record.map_err(read)?;
+        let Found::Tuple(tuple) = found else {
+            damaged_at = damaged_at.or(Some(offset));
             continue;
         };
         totals.add(&tuple);
@@ -104,9 +115,6 @@ fn fill(active: &File, length: u64, path: &Path, output: &File) -> Result<Made, 
         .map(|(name, _)| name.sequence);
     let mut facts = totals.facts(0, sequence.unwrap_or_default());
     facts.push(fact(key::TUPLES_ALONE, "1".to_owned()));
-    Ok(Made {
-        path: path.to_path_buf(),
-        packets: totals.packets,
-        length: table.finish(facts).map_err(|e| make(&e))?,
-    })
+    table.finish(facts).map_err(|e| make(&e))?;
+    Ok(Alone { damaged_at })
 }

@@ -224,14 +224,12 @@ fn every_cut_of_an_active_file_gives_its_whole_records() {
         let active = folder.path().join(active_name(1, Kind::Tuples));
         std::fs::write(&active, &bytes[..length]).unwrap();
         let whole = length / TUPLE_RECORD - 1;
-        let walk = walk(&File::open(&active).unwrap(), LinkType(1), length as u64).unwrap();
-        let expected = Walk {
+        let ends = ends(&File::open(&active).unwrap(), LinkType(1), length as u64).unwrap();
+        let expected = Ends {
             end: ((whole + 1) * TUPLE_RECORD) as u64,
-            tuples: whole as u64,
             first_ns: Some(NOW),
-            damaged_at: None,
         };
-        assert_eq!(walk, expected, "cut by {cut}");
+        assert_eq!(ends, expected, "cut by {cut}");
         // A table takes its time to be made: of every length around the ends of records.
         if !matches!(cut % 1_024, 0 | 1 | 63 | 64 | 65) {
             continue;
@@ -289,14 +287,13 @@ fn zeros_at_the_end_are_cut_and_damage_is_kept_aside() {
     bytes.extend(block(0, 10).bytes());
     bytes[5 * TUPLE_RECORD + 9] ^= 1;
     std::fs::write(&active, &bytes).unwrap();
-    let (writer, report) = SourceWriter::open(folder.path(), options(), NOW).unwrap();
-    drop(writer);
+    let (writer, _) = SourceWriter::open(folder.path(), options(), NOW).unwrap();
+    let (closed, _, error) = writer.close(NOW);
+    assert!(error.is_none());
     let aside = folder.path().join("damaged-000001.tuples");
-    let damaged = Action::Damaged {
-        path: aside.clone(),
-        offset: 5 * TUPLE_RECORD as u64,
-    };
-    assert!(report.contains(&damaged), "{report:?}");
+    let damaged = Some((aside.clone(), 5 * TUPLE_RECORD as u64));
+    assert_eq!(closed.len(), 1);
+    assert_eq!(closed[0].damaged, damaged);
     assert_eq!(std::fs::read(&aside).unwrap(), bytes);
     let mut expected = examples(10);
     expected.remove(4);
