@@ -72,8 +72,10 @@ fn is_walked(piece: &Piece) -> bool {
         match u16_at(at) {
             Some(0x0800) => packet.data.len() >= at + 2 + 20,
             Some(0x86dd) => packet.data.len() >= at + 2 + 40,
-            // ARP, LLDP and IEEE 802.3.
-            Some(0x0806 | 0x88cc) | Some(0..0x600) => true,
+            // ARP, LLDP.
+            Some(0x0806 | 0x88cc) => true,
+            // IEEE 802.3: not where SNAP follows, behind which the decoder finds IP.
+            Some(0..0x600) => u16_at(at + 2) != Some(0xaaaa),
             _ => false,
         }
     })
@@ -197,7 +199,7 @@ fn a_live_query_follows_tuples() {
         command.spawn().unwrap()
     };
     let count = ask(COUNT);
-    let needs = ask("tag=pcap packet ipv4.TTL | count | table -nt count");
+    let needs = ask("tag=pcap packet ipv4.TTL | count by TTL | table -nt TTL count");
     std::thread::sleep(Duration::from_secs(3));
     let sent = tcpreplay("fs1", &["--pps", "1000"], &[file.as_path()]);
     // Both end with the capture.

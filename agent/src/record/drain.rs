@@ -24,7 +24,7 @@ pub(super) const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How much later than its time a packet may still be found in a ring: the kernel program takes
 /// the time first, and it can be interrupted (the host of a virtual machine does so for long).
-const SETTLE_NS: i64 = 50_000_000;
+pub(super) const SETTLE_NS: i64 = 50_000_000;
 
 /// Bytes of a full block. A write of a megabyte costs the disk no more than a small one.
 pub(super) const BLOCK_BYTES: usize = 1 << 20;

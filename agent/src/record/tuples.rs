@@ -9,7 +9,7 @@ use std::time::Instant;
 use agent_common::TupleEvent;
 
 use super::counts::{AllCells, SLOTS, Tally, add};
-use super::drain::{BLOCK_BYTES, CLOCK_INTERVAL, FLUSH_INTERVAL, told};
+use super::drain::{BLOCK_BYTES, CLOCK_INTERVAL, FLUSH_INTERVAL, SETTLE_NS, told};
 use super::event::tuple_of;
 use super::own::Own;
 use super::write::Work;
@@ -36,7 +36,9 @@ impl TupleDrain {
         let mut read = Tally::default();
         let (mut flushed, mut measured) = (Instant::now(), Instant::now());
         loop {
+            // Before the rings are looked at, as of packets.
             let last = self.detached.load(Relaxed);
+            let looked_ns = self.storing.as_ref().map(|storing| storing.clock.now_ns());
             let storing = &mut self.storing;
             let cells = &self.cells;
             let drained = self.rings.drain(RECORDS_PER_ROUND, |tuple| {
@@ -56,6 +58,7 @@ impl TupleDrain {
                 if now.duration_since(flushed) >= FLUSH_INTERVAL {
                     flushed = now;
                     storing.flush(&self.cells);
+                    storing.complete(looked_ns.filter(|_| !drained.more));
                 }
             }
             if drained.more {
@@ -82,6 +85,8 @@ pub(super) struct Storing {
     own: Own,
     /// Tuples that are still wanted.
     left: u64,
+    /// Time of the last one, on the kernel's clock.
+    latest_ns: u64,
     reached: Arc<AtomicBool>,
     work: SyncSender<Work>,
     empty: Receiver<RecordBlock>,
@@ -102,6 +107,7 @@ impl Storing {
             clock,
             own,
             left: count.unwrap_or(u64::MAX),
+            latest_ns: 0,
             reached,
             work,
             empty,
@@ -110,6 +116,7 @@ impl Storing {
 
     fn take(&mut self, event: &TupleEvent, cells: &AllCells) {
         let of_slot = cells.slot(event.slot);
+        self.latest_ns = event.time_ns;
         if self.own.includes(event) {
             return add(&of_slot.own, 1);
         }
@@ -153,6 +160,14 @@ impl Storing {
         for slot in 0..SLOTS as u32 {
             self.hand_over(slot, cells);
         }
+    }
+
+    /// Says up to when all tuples are in blocks that were handed over, as `drain.rs` does.
+    fn complete(&self, emptied_ns: Option<u64>) {
+        let until_ns = emptied_ns.unwrap_or_else(|| self.clock.wall_ns(self.latest_ns));
+        let until_ns = i64::try_from(until_ns).unwrap_or(i64::MAX) - SETTLE_NS;
+        // A writer that is behind learns it next time.
+        let _ = self.work.try_send(Work::Complete { until_ns });
     }
 
     fn measure_clock(&mut self) {

@@ -14,6 +14,7 @@ use super::{
     loss::{Sample, Table},
     records::FILE_HEADER,
     state,
+    tuples::TUPLE_RECORD,
 };
 
 /// A store and its disk.
@@ -125,10 +126,18 @@ fn length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-/// Time of the first packet of a capture file that is being written; `None` where it has none yet.
+/// Time of the first packet of a file that is being written; `None` where it has none yet.
 fn first_time(path: &Path, kind: Kind) -> Option<i64> {
     let mut bytes = [0; 8];
-    let file = File::open(path).ok().filter(|_| kind == Kind::Capture)?;
+    let file = File::open(path).ok()?;
+    if kind == Kind::Tuples {
+        // Each record begins with its time, and the header is as long as a record.
+        file.read_exact_at(&mut bytes, TUPLE_RECORD as u64).ok()?;
+        return Some(i64::from_le_bytes(bytes));
+    }
+    if kind != Kind::Capture {
+        return None;
+    }
     file.read_exact_at(&mut bytes, FILE_HEADER as u64).ok()?;
     // The writer's files are little-endian and have nanoseconds (`records.rs`).
     let (seconds, nanoseconds) = bytes.split_at(4);
@@ -198,5 +207,32 @@ mod tests {
         assert_eq!(now.oldest_ns, Some(6_000_000_000));
         assert_eq!(now.last, Some(sample));
         assert!(now.bytes > 88, "{now:?}");
+    }
+
+    #[test]
+    fn the_oldest_tuple_is_known_while_it_is_written() {
+        let store = tempfile::tempdir().unwrap();
+        let folder = store.path().join("pcap/lan0");
+        let options = WriterOptions {
+            content: crate::store::Content::Tuples,
+            ..WriterOptions::default()
+        };
+        let (mut writer, _) = SourceWriter::open(&folder, options, 0).unwrap();
+        let mut block = RecordBlock::default();
+        let frame = crate::frame::Frame {
+            time_ns: Some(7_000_000_005),
+            wire_len: 60,
+            link_type: crate::frame::LinkType(1),
+            interface: "",
+            offset: 0,
+            data: &[0; 14],
+        };
+        let packet = crate::decode::Packet::decode(&frame);
+        block.push_tuple(&crate::decode::Tuple::of(&packet));
+        writer.append(&block);
+        let now = Usage::of(store.path()).unwrap();
+        let bytes = 2 * TUPLE_RECORD as u64;
+        assert_eq!((now.files(), now.bytes()), (1, bytes));
+        assert_eq!(now.oldest_ns(), Some(7_000_000_005));
     }
 }

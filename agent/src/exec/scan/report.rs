@@ -9,6 +9,9 @@ use crate::capfile::{Warning, merge_warnings};
 use crate::frame::LinkType;
 use crate::missed::Unanswered;
 
+/// A file, and the times of what is read of it.
+type Place = (String, Option<(i64, i64)>);
+
 /// Counters of all scans of one query. Each packet read is either skipped or a row.
 #[derive(Debug, Default)]
 pub struct ScanReport {
@@ -24,7 +27,7 @@ pub struct ScanReport {
     pub(super) ruled_out: AtomicU64,
     pub(super) sidecars: AtomicU64,
     tuples_lost: Mutex<Vec<String>>,
-    unanswered: Mutex<BTreeMap<String, Unanswered>>,
+    unanswered: Mutex<BTreeMap<Place, Unanswered>>,
     sidecar_problems: Mutex<Vec<String>>,
     removed: Mutex<Vec<String>>,
     unknown_links: Mutex<BTreeMap<u16, u64>>,
@@ -83,13 +86,29 @@ impl ScanReport {
 
     /// Tuples that the answer does not have because the query needs more than they say.
     pub fn unanswered(&self) -> Vec<Unanswered> {
-        lock(&self.unanswered).values().cloned().collect()
+        let mut files: BTreeMap<String, Unanswered> = BTreeMap::new();
+        for part in lock(&self.unanswered).values() {
+            match files.entry(part.file.clone()) {
+                Entry::Vacant(place) => {
+                    place.insert(part.clone());
+                }
+                Entry::Occupied(mut place) => {
+                    let file = place.get_mut();
+                    file.packets = file.packets.saturating_add(part.packets);
+                    let times = file.times_ns.into_iter().chain(part.times_ns);
+                    file.times_ns = times.reduce(|(a, b), (c, d)| (a.min(c), b.max(d)));
+                    file.fields.extend(part.fields.iter().cloned());
+                }
+            }
+        }
+        files.into_values().collect()
     }
 
-    /// A file counts once, however often it is scanned.
+    /// A file counts once, however often it is scanned; so does each part that a live query takes
+    /// of it, which has times of its own.
     pub(super) fn add_unanswered(&self, unanswered: Unanswered) {
         let mut files = lock(&self.unanswered);
-        match files.entry(unanswered.file.clone()) {
+        match files.entry((unanswered.file.clone(), unanswered.times_ns)) {
             Entry::Vacant(place) => {
                 place.insert(unanswered);
             }
