@@ -136,7 +136,7 @@ fn what_was_never_completed_is_removed_and_what_is_foreign_is_kept() {
         fs::write(path, "x").unwrap();
     }
     fs::write(&aside, "this is no capture file at all").unwrap();
-    let report = recover(folder.path(), NOW).unwrap().0;
+    let report = recover(folder.path(), NOW).unwrap();
     assert_eq!(
         report,
         [

@@ -239,7 +239,11 @@ fn every_cut_of_an_active_file_gives_its_whole_records() {
         let (writer, report) = SourceWriter::open(folder.path(), options(), NOW).unwrap();
         assert_eq!(
             report.len(),
-            if length % TUPLE_RECORD == 0 { 1 } else { 2 },
+            if length.is_multiple_of(TUPLE_RECORD) {
+                1
+            } else {
+                2
+            },
             "{report:?}"
         );
         drop(writer);
