@@ -136,7 +136,7 @@ fn what_was_never_completed_is_removed_and_what_is_foreign_is_kept() {
         fs::write(path, "x").unwrap();
     }
     fs::write(&aside, "this is no capture file at all").unwrap();
-    let report = recover(folder.path(), NOW).unwrap();
+    let report = recover(folder.path(), NOW).unwrap().0;
     assert_eq!(
         report,
         [
@@ -165,7 +165,7 @@ fn a_loss_table_is_kept_without_packets_and_its_cut_line_goes() {
     let table = folder.path().join(active_name(1, Kind::Counters));
     let whole = fs::read(&table).unwrap();
     fs::write(&table, [&whole[..], b"17\t1"].concat()).unwrap();
-    recover(folder.path(), NOW).unwrap().0;
+    recover(folder.path(), NOW).unwrap();
     let closed = folder.closed(1, NOW).with_extension("counters");
     assert_eq!(Table::read(&closed).unwrap().samples, [sample, sample]);
     assert_eq!(fs::read(closed).unwrap(), whole);
