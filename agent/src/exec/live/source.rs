@@ -89,7 +89,7 @@ impl Bit {
     /// The windows between past and present, if it has both.
     pub(super) fn seam(&self, window_ns: i64) -> Option<Seam> {
         match self {
-            Self::Frames { .. } => None,
+            Self::Frames { .. } | Self::Tuples { .. } => None,
             Self::Files {
                 from_ns,
                 seam_ns,
