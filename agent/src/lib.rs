@@ -68,8 +68,8 @@ mod tests {
         (
             "exec",
             &[
-                "capfile", "decode", "frame", "frames", "lang", "plan", "shape", "store", "text",
-                "types", "zone",
+                "capfile", "decode", "frame", "frames", "lang", "missed", "plan", "shape", "store",
+                "text", "types", "zone",
             ],
         ),
         (
