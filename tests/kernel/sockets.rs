@@ -349,7 +349,11 @@ fn without_bpf_sockets_are_used_with_a_warning_or_not_at_all() {
     let run = |options: &[&str], code| {
         let mut command = std::process::Command::new(&program);
         command.args(["capture", "-i", "fs0", "--duration", "100ms"]);
-        command.args(options).arg("-w").arg(&file);
+        command.args(options);
+        // Tuples go to no pcap file.
+        if options != ["--no-pcap"] {
+            command.arg("-w").arg(&file);
+        }
         said(
             &output_of({
                 command.uid(NOBODY).gid(NOBODY);
@@ -435,7 +439,12 @@ fn options_of_xdp_are_refused_with_sockets() {
             "error: --egress, which is a part of the kernel program,",
         ),
     ] {
-        let output = capture(&format!("-i lo {SOCKETS} {option} -w /dev/null"))
+        // Tuples go to no pcap file.
+        let target = match option {
+            "--no-pcap" => "",
+            _ => "-w /dev/null",
+        };
+        let output = capture(&format!("-i lo {SOCKETS} {option} {target}"))
             .output()
             .unwrap();
         let said = said(&output, 2);
