@@ -109,7 +109,6 @@ fn files_in_turn(at_most: &str) -> (Vec<Packet>, BTreeSet<String>) {
 }
 
 #[test]
-#[ignore = "packets are missing beside a tcpdump on the same interface: not explained yet"]
 fn files_by_size_have_the_names_that_tcpdump_gives() {
     if !alone(&files_by_size_have_the_names_that_tcpdump_gives) {
         return;

@@ -42,6 +42,9 @@ impl Capture {
     pub(crate) fn spawn(mut command: Command, interfaces: &[&str]) -> Self {
         let said = tempfile::tempdir().unwrap();
         command.stderr(File::create(said.path().join("stderr")).unwrap());
+        // Beside XDP a socket may be another program's.
+        let by_sockets = command.get_args().any(|word| word == "packet-socket");
+        let is_attached = if by_sockets { has_socket } else { has_xdp };
         let child = command.spawn().unwrap();
         let mut capture = Self { child, said };
         for interface in interfaces {
@@ -49,7 +52,7 @@ impl Capture {
             wait_until(&format!("attached to {name}"), || {
                 let ended = capture.child.try_wait().unwrap();
                 assert!(ended.is_none(), "{ended:?}: {}", capture.said());
-                has_xdp(name) || has_socket(name)
+                is_attached(name)
             });
         }
         capture

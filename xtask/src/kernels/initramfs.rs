@@ -16,7 +16,7 @@ pub(super) const END: &str = "KERNEL TESTS ENDED WITH ";
 const LIBPCAP: &str = "libpcap.so.0.8";
 
 /// Programs of this machine that the tests call.
-const TOOLS: [&str; 2] = ["ip", "unshare"];
+const TOOLS: [&str; 3] = ["ip", "mount", "unshare"];
 
 /// Who there is: the tests also run as somebody without rights.
 const USERS: &str = "root:x:0:0:root:/:/bin/busybox\nnobody:x:65534:65534:nobody:/:/bin/busybox\n";
