@@ -18,6 +18,7 @@ pub mod shape;
 mod spelling;
 pub mod text;
 pub mod types;
+pub mod wall;
 pub mod zone;
 
 pub mod capfile;
@@ -56,10 +57,10 @@ mod tests {
         ("capture", &["frame"]),
         (
             "record",
-            &["capture", "decode", "frame", "priority", "store"],
+            &["capture", "decode", "frame", "priority", "store", "wall"],
         ),
         ("decode", &["frame", "spelling", "types"]),
-        ("store", &["capfile", "decode", "frame"]),
+        ("store", &["capfile", "decode", "frame", "wall"]),
         ("lang", &[]),
         (
             "plan",
@@ -69,12 +70,14 @@ mod tests {
             "exec",
             &[
                 "capfile", "decode", "frame", "frames", "lang", "missed", "plan", "shape", "store",
-                "text", "types", "zone",
+                "text", "types", "wall", "zone",
             ],
         ),
         (
             "live",
-            &["capfile", "exec", "frame", "frames", "serve", "store"],
+            &[
+                "capfile", "exec", "frame", "frames", "serve", "store", "wall",
+            ],
         ),
         ("serve", &["capture", "record", "spelling", "store"]),
         (

@@ -1,7 +1,6 @@
 //! `flowsift query`: from the command line to an answer on standard output.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::args::{AnswerArgs, QueryArgs};
 use super::courtesy::Courtesy;
@@ -13,6 +12,7 @@ use crate::exec::{self, Answer, RunOptions, Source, scan::ScanReport};
 use crate::lang::{self, time};
 use crate::missed::Missed;
 use crate::plan::{self, pipeline::Pipeline};
+use crate::wall;
 
 /// What a query over a store reads when nothing says when: the last hour, as the language has it.
 const STORE_DEFAULT_NS: i64 = 3_600_000_000_000;
@@ -75,11 +75,7 @@ pub(super) fn resolve(text: &str, args: &AnswerArgs) -> Result<Pipeline, Error> 
 }
 
 pub(super) fn run_options(args: &QueryArgs, pipeline: &Pipeline) -> Result<RunOptions, Error> {
-    let now_ns = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0);
+    let now_ns = wall::now_ns();
     let bound = |flag: &str, text: &Option<String>| match text {
         None => Ok(None),
         Some(text) => time::parse_time(text, now_ns)

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use super::args::{ImportArgs, Selection, StoreCommand};
 use super::error::Error;
@@ -15,6 +15,7 @@ use crate::store::list::Held;
 use crate::store::retention::{self, Why};
 use crate::store::{Filter, Wells, check, export, import, list, reindex, sidecar};
 use crate::text;
+use crate::wall;
 
 /// Exit code of a check that found damage.
 const DAMAGED: u8 = 3;
@@ -157,8 +158,7 @@ fn reindex_all(selection: &Selection, all: bool, out: &mut dyn Write) -> Result<
 
 /// The range that `--from` and `--to` give, in nanoseconds since 1970.
 fn times(from: Option<&str>, to: Option<&str>) -> Result<Option<(i64, i64)>, Error> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |now| i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
+    let now = wall::now_ns();
     let bound = |flag: &str, text: Option<&str>, open| match text {
         None => Ok(open),
         Some(text) => time::parse_time(text, now).map_err(|reason| Error::Usage {

@@ -8,9 +8,10 @@ use datafusion::physical_plan::displayable;
 use super::engine::{Engine, Plans, RunOptions};
 use super::error::Error;
 use super::lower::{Lowered, TimeRange, lower};
-use super::run::{Answer, Source, now_ns, table, time_range};
+use super::run::{Answer, Source, table, time_range};
 use super::scan::{ScanReport, column_name};
 use crate::plan::pipeline::Pipeline;
+use crate::wall;
 
 /// The logical plan and the physical one, with what is pushed into the scan.
 pub async fn explain(
@@ -18,7 +19,7 @@ pub async fn explain(
     source: Source,
     options: &RunOptions,
 ) -> Result<String, Error> {
-    let now_ns = now_ns();
+    let now_ns = wall::now_ns();
     let range = time_range(pipeline, options, now_ns);
     let report = Arc::new(ScanReport::default());
     let table = table(pipeline, source, options, range, report)?;

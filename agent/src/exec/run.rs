@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use datafusion::catalog::TableProvider;
 use datafusion::physical_plan::SendableRecordBatchStream;
@@ -16,6 +15,7 @@ use crate::plan::loss::TAG;
 use crate::plan::pipeline::{Op, Pipeline, SourceColumn, TimeBound};
 use crate::shape::Shape;
 use crate::types::OutputColumn;
+use crate::wall;
 
 /// An answer under way.
 pub struct Answer {
@@ -70,7 +70,7 @@ pub async fn run(
     options: &RunOptions,
     report: Arc<ScanReport>,
 ) -> Result<Answer, Error> {
-    let now_ns = now_ns();
+    let now_ns = wall::now_ns();
     let range = time_range(pipeline, options, now_ns);
     let table = table(pipeline, source, options, range, Arc::clone(&report))?;
     let engine = Engine::new(options)?;
@@ -139,13 +139,6 @@ fn ends_sorted(pipeline: &Pipeline) -> bool {
         .iter()
         .position(|op| matches!(op, Op::Limit { .. }));
     limit.is_none_or(|limit| pipeline.ops.iter().take(limit).any(breaks))
-}
-
-pub(super) fn now_ns() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// The time range of the query's constraints, else of the options.

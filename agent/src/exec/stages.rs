@@ -10,9 +10,10 @@ use futures::TryStreamExt as _;
 use super::engine::{Engine, RunOptions};
 use super::error::Error;
 use super::lower::segments;
-use super::run::{Source, now_ns, table, time_range};
+use super::run::{Source, table, time_range};
 use super::scan::{ScanFile, ScanReport, column_name};
 use crate::plan::pipeline::{Pipeline, StageRef};
+use crate::wall;
 
 /// What the stages left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,7 +72,7 @@ async fn counted(
     source: Source,
     options: &RunOptions,
 ) -> Result<StageCounts, Error> {
-    let now_ns = now_ns();
+    let now_ns = wall::now_ns();
     let range = time_range(pipeline, options, now_ns);
     let report = Arc::new(ScanReport::default());
     let table = table(pipeline, source, options, range, Arc::clone(&report))?;

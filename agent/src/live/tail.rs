@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::{Error, Feed, Step};
 use crate::capfile::{Input, Warning};
@@ -13,6 +13,7 @@ use crate::serve::client::{Client, Next};
 use crate::serve::protocol::Message;
 use crate::store::Tail;
 use crate::store::tail::{Committed, Content};
+use crate::wall;
 
 /// How often the store is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -182,7 +183,7 @@ impl Feed for Following {
             self.looked = Some(looked);
             let complete_ns = match &self.agent {
                 Some(_) => self.committed_until_ns,
-                None => Some(now_ns().saturating_sub(nanos(SETTLE))),
+                None => Some(wall::now_ns().saturating_sub(wall::nanos(SETTLE))),
             };
             let news = self.tail.look()?;
             let gone = news.removed.into_iter();
@@ -222,22 +223,13 @@ impl Feed for Following {
 
 /// The files of a store as the past of a live query, from a time on.
 pub fn past(files: Vec<ScanFile>, from_ns: i64) -> Bit {
-    let until_ns = now_ns();
+    let until_ns = wall::now_ns();
     Bit::Files {
         files,
         from_ns,
-        seam_ns: until_ns.saturating_sub(nanos(SEAM)),
+        seam_ns: until_ns.saturating_sub(wall::nanos(SEAM)),
         until_ns,
     }
-}
-
-fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, nanos)
-}
-
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -247,7 +239,7 @@ mod tests {
 
     fn packet() -> RecordBlock {
         let mut block = RecordBlock::default();
-        block.push(now_ns(), 60, &[7; 60]);
+        block.push(wall::now_ns(), 60, &[7; 60]);
         block
     }
 
@@ -258,7 +250,7 @@ mod tests {
         let source = store.path().join("pcap/lan0");
         std::fs::create_dir_all(&source).unwrap();
         let (mut writer, _) =
-            SourceWriter::open(&source, WriterOptions::default(), now_ns()).unwrap();
+            SourceWriter::open(&source, WriterOptions::default(), wall::now_ns()).unwrap();
         let tail = Tail::new(store.path(), Box::new(|_| true), None).unwrap();
         let mut following = Following::new(store.path(), tail, None);
         let (mut before, mut written, mut read) = (0, 0, 0);
@@ -289,7 +281,7 @@ mod tests {
             before <= read && read <= written,
             "{before} {read} {written}"
         );
-        let (_, _, error) = writer.close(now_ns());
+        let (_, _, error) = writer.close(wall::now_ns());
         assert!(error.is_none());
     }
 }

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use super::counts::{AllCells, SLOTS, Tally, add};
 use super::own::{Own, tuple_of};
-use super::worker::wall_ns;
 use super::write::Work;
 use crate::capture::{Clock, ClockError, Jump, PacketRecord, PacketSource, WAIT};
 use crate::store::RecordBlock;
+use crate::wall;
 
 /// How long a packet may stay in a block that does not fill: what a crash of the process loses.
 pub const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
@@ -91,7 +91,7 @@ impl Drain {
             work,
             empty,
         };
-        let held_ns = i64::try_from(source.held_back().as_nanos()).unwrap_or(i64::MAX);
+        let held_ns = wall::nanos(source.held_back());
         let settle_ns = SETTLE_NS.saturating_add(held_ns);
         let (mut flushed, mut measured) = (Instant::now(), Instant::now());
         loop {
@@ -239,7 +239,7 @@ impl Filling {
     /// Nanoseconds since 1970 UTC of now, as a packet of now has them.
     fn now_ns(&self) -> u64 {
         let clock = self.clock.as_ref();
-        clock.map_or_else(|| wall_ns().cast_unsigned(), Clock::now_ns)
+        clock.map_or_else(|| wall::now_ns().cast_unsigned(), Clock::now_ns)
     }
 
     fn measure_clock(&mut self) {

@@ -8,13 +8,13 @@ use std::time::Duration;
 use super::board::Board;
 use super::house::{House, SharedRetention};
 use super::sample::Sample;
-use super::worker::wall_ns;
 use super::write::{Output, WriteError};
 use crate::store::fill::Publisher;
 use crate::store::loss::{self, Reason};
 use crate::store::recover::Action;
 use crate::store::writer::ClosedFile;
 use crate::store::{Compress, Content, Outcome, RecordBlock, SourceWriter, Wells, WriterOptions};
+use crate::wall;
 
 /// How the store is written.
 #[derive(Clone, Debug, Default)]
@@ -67,7 +67,7 @@ impl StoreOutput {
             store: store.to_owned(),
             wells,
             options,
-            run_ns: wall_ns(),
+            run_ns: wall::now_ns(),
             writers: BTreeMap::new(),
             closed_bytes: 0,
             house: Some(house),
@@ -113,7 +113,7 @@ impl Output for StoreOutput {
             options.rotate_every = Some(time);
         }
         let folder = source.folder(&self.store);
-        let (writer, recovered) = SourceWriter::open(&folder, options, wall_ns())?;
+        let (writer, recovered) = SourceWriter::open(&folder, options, wall::now_ns())?;
         self.writers.insert(slot, writer);
         self.board.name(slot, source);
         Ok(recovered.iter().map(describe).collect())
@@ -129,7 +129,7 @@ impl Output for StoreOutput {
         let committed = writer.committed();
         let Outcome::Dropped(reason) = outcome else {
             if let Some((sequence, length)) = committed {
-                self.board.commit(slot, sequence, length, wall_ns());
+                self.board.commit(slot, sequence, length, wall::now_ns());
             }
             return Ok(());
         };
@@ -158,7 +158,7 @@ impl Output for StoreOutput {
     fn tick(&mut self) -> Vec<String> {
         let mut notes = Vec::new();
         for writer in self.writers.values_mut() {
-            writer.tick(wall_ns());
+            writer.tick(wall::now_ns());
             notes.extend(writer.take_error().map(|error| error.to_string()));
             let closed = writer.take_closed();
             notes.extend(closed.iter().filter_map(describe_damage));
@@ -173,7 +173,7 @@ impl Output for StoreOutput {
     fn finish(&mut self) -> Result<(), WriteError> {
         let (mut failure, mut damage) = (None, None);
         for (_, writer) in std::mem::take(&mut self.writers) {
-            let (closed, stats, error) = writer.close(wall_ns());
+            let (closed, stats, error) = writer.close(wall::now_ns());
             self.closed_bytes += stats.bytes;
             damage = closed.iter().find_map(describe_damage).or(damage);
             if let Some(house) = &self.house {
@@ -182,7 +182,7 @@ impl Output for StoreOutput {
             failure = error.or(failure);
         }
         // All that came is in the files, or was counted.
-        self.board.complete(wall_ns());
+        self.board.complete(wall::now_ns());
         if let Some(house) = self.house.take() {
             house.finish();
         }

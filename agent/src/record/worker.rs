@@ -17,6 +17,7 @@ use super::sample::Sample;
 use super::tuples::{Storing, TupleDrain};
 use super::write::{Event, Output, Work, WriteError, Writer};
 use crate::capture::{Clock, ClockError, CountersError, Feed, Mode, RingError, SourceCounters};
+use crate::wall;
 
 /// Blocks on their way to the writer: 32 MB, and as many seconds of a slow disk as they last.
 const BLOCKS_AHEAD: usize = 32;
@@ -337,7 +338,7 @@ impl Worker {
 
     /// Reads all counters, and has them kept.
     fn sample(&mut self) -> Result<(), WorkerError> {
-        let time_ns = wall_ns();
+        let time_ns = wall::now_ns();
         for (slot, state) in &mut self.status.interfaces {
             state.sample = Sample {
                 time_ns,
@@ -403,12 +404,4 @@ fn spawn<T: Send + 'static>(
         .name(name.to_owned())
         .spawn(run)
         .map_err(WorkerError::Thread)
-}
-
-/// Nanoseconds since 1970 UTC.
-pub(super) fn wall_ns() -> i64 {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

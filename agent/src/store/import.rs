@@ -1,16 +1,13 @@
 //! Capture files of others into a store: bytes, link types and times as they are.
 
-use std::{
-    collections::BTreeSet,
-    path::Path,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeSet, path::Path};
 
 use super::{
     Compress, Error, Outcome, RecordBlock, SourceWriter, Wells, WriterOptions, compress, recover,
     sidecar, writer::ClosedFile,
 };
 use crate::capfile::{Input, Warning};
+use crate::wall;
 
 /// The interface that imported packets are said to come from.
 pub const INTERFACE: &str = "import";
@@ -71,7 +68,8 @@ pub fn import(
         rotate_every: None,
         ..WriterOptions::default()
     };
-    let (mut writer, recovered) = SourceWriter::open(&source.folder(store), options, wall_ns())?;
+    let (mut writer, recovered) =
+        SourceWriter::open(&source.folder(store), options, wall::now_ns())?;
     let mut imported = Imported {
         recovered,
         ..Imported::default()
@@ -79,7 +77,7 @@ pub fn import(
     let written = inputs
         .iter()
         .try_for_each(|input| one(input, &mut writer, &mut imported));
-    let (mut files, stats, error) = writer.close(wall_ns());
+    let (mut files, stats, error) = writer.close(wall::now_ns());
     for file in &mut files {
         let Some(path) = &mut file.path else {
             continue;
@@ -172,10 +170,4 @@ fn append(
         input: input.name().to_owned(),
         reason,
     })
-}
-
-fn wall_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let since = since.map_or(0, |since| since.as_nanos());
-    i64::try_from(since).unwrap_or(i64::MAX)
 }

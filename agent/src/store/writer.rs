@@ -24,6 +24,7 @@ use super::{
     tuples,
 };
 use crate::frame::LinkType;
+use crate::wall;
 
 pub use super::close::ClosedFile;
 
@@ -276,7 +277,7 @@ impl SourceWriter {
     pub fn tick(&mut self, now_ns: i64) {
         self.now_ns = now_ns;
         if let (Some(every), Some(active)) = (self.options.rotate_every, &self.active) {
-            let every = i64::try_from(every.as_nanos()).unwrap_or(i64::MAX).max(1);
+            let every = wall::nanos(every).max(1);
             let passed = active.opened_ns.div_euclid(every) != now_ns.div_euclid(every);
             let holds = active.first_ns.is_some() || active.counters.is_some();
             if passed && holds {

@@ -10,6 +10,7 @@ use crate::serve::metrics::{self, Metrics};
 use crate::serve::options::SharedOptions;
 use crate::serve::socket::{Listener, Server};
 use crate::serve::status::Agent;
+use crate::wall;
 
 /// What is opened while the process may still do so.
 pub(super) struct Offer {
@@ -69,7 +70,7 @@ impl Offer {
             metrics,
             mut notes,
         } = self;
-        let agent = Arc::new(Agent::new(board, wall_ns(), options));
+        let agent = Arc::new(Agent::new(board, wall::now_ns(), options));
         let server = listener.map(|listener| listener.serve(Arc::clone(&agent)));
         let server = server.transpose().unwrap_or_else(|error| {
             notes.push(unasked(&error.to_string()));
@@ -125,10 +126,4 @@ fn described(address: SocketAddr) -> Vec<String> {
 
 fn unasked(error: &str) -> String {
     format!("{error}; live queries and flowsift status cannot ask this capture")
-}
-
-/// Nanoseconds since 1970 UTC.
-fn wall_ns() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    i64::try_from(since.unwrap_or_default().as_nanos()).unwrap_or(i64::MAX)
 }

@@ -19,6 +19,7 @@ use crate::exec::scan::ScanReport;
 use crate::exec::{Answer, RunOptions};
 use crate::live::{self, Feed, Step};
 use crate::plan::pipeline::Pipeline;
+use crate::wall;
 
 /// Steps that the feed may be ahead of the query: then it waits, and what it follows does not.
 const STEPS_AHEAD: usize = 2;
@@ -58,10 +59,10 @@ pub(super) fn drive(job: Job<'_>) -> Result<u8, Error> {
 async fn run(job: Job<'_>) -> Result<u8, Error> {
     let report = Arc::new(ScanReport::default());
     let window = job.every.unwrap_or(super::DEFAULT_EVERY);
-    let window_ns = i64::try_from(window.as_nanos()).unwrap_or(i64::MAX);
+    let window_ns = wall::nanos(window);
     let mut live = Live::new(&job.pipeline, &job.options, window_ns, Arc::clone(&report)).await?;
     if job.store.is_some() {
-        live.begin(super::now_ns());
+        live.begin(wall::now_ns());
     }
     if let Some(rows) = job.max_rows {
         live.limit_rows(rows);

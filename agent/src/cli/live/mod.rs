@@ -10,7 +10,7 @@ mod screen;
 mod view;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use self::driver::{Job, drive};
 #[cfg(feature = "capture")]
@@ -177,13 +177,6 @@ fn following(store: &Path, args: &QueryArgs, pipeline: &Pipeline) -> Result<Sour
         past,
         options,
         limits,
-    })
-}
-
-fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
     })
 }
 

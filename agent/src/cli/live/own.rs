@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -19,6 +19,7 @@ use crate::serve::client::Client;
 use crate::serve::protocol::Want;
 use crate::store::Tail;
 use crate::store::tail::Wants;
+use crate::wall;
 
 /// What is kept of the packets while the query is behind, and the size of a file of it.
 const KEPT: &str = "512MiB";
@@ -150,9 +151,11 @@ struct Folder(PathBuf);
 impl Folder {
     fn create(parent: Option<&Path>) -> Result<Self, Error> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let nanos = since.map_or(0, |since| since.subsec_nanos());
-        let path = parent.join(format!("flowsift-live-{}-{nanos:09}", std::process::id()));
+        let path = parent.join(format!(
+            "flowsift-live-{}-{}",
+            std::process::id(),
+            wall::now_ns()
+        ));
         // Packets are nobody else's business, and a folder that is there already is not ours.
         fs::DirBuilder::new()
             .mode(0o700)

@@ -11,6 +11,7 @@ use super::error::Error;
 use crate::serve::client::{Client, ClientError};
 use crate::serve::protocol::{Hello, Report};
 use crate::store::usage::{Usage, Used};
+use crate::wall;
 
 /// Exit code where no capture runs that could be asked.
 const NOT_RUNNING: u8 = 3;
@@ -41,7 +42,7 @@ pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<u8, Error> {
         store: args.store.display().to_string(),
         agent,
         usage: Usage::of(&args.store)?,
-        now_ns: now_ns(),
+        now_ns: wall::now_ns(),
     };
     match args.format {
         StatusFormat::Text => out.write_all(show::text(&view).as_bytes())?,
@@ -90,10 +91,4 @@ fn source_as_json(used: &Used) -> Value {
         "written": used.written,
         "last_counted": last,
     })
-}
-
-/// Nanoseconds since 1970 UTC.
-fn now_ns() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    i64::try_from(since.unwrap_or_default().as_nanos()).unwrap_or(i64::MAX)
 }

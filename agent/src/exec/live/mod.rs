@@ -37,11 +37,12 @@ use super::engine::{Engine, RunOptions};
 use super::error::Error;
 use super::functions::window::window_start;
 use super::lower::{ChartInput, Lowered, TimeRange, lower, lower_apart};
-use super::run::{Answer, Source, now_ns, table, time_range};
+use super::run::{Answer, Source, table, time_range};
 use super::scan::{ScanReport, column_name};
 use crate::plan::pipeline::{Pipeline, Renderer};
 use crate::shape::Shape;
 use crate::types::OutputColumn;
+use crate::wall;
 
 /// The share of the memory limit that the state of the query may take before it goes to files.
 const STATE_SHARE: usize = 4;
@@ -121,7 +122,7 @@ impl Live {
             ..options.clone()
         };
         let engine = Engine::new(&options)?;
-        let now_ns = now_ns();
+        let now_ns = wall::now_ns();
         let range = time_range(pipeline, &options, now_ns);
         let source = Source::default();
         let table = table(pipeline, source, &options, range, Arc::clone(&report))?;
@@ -380,7 +381,7 @@ impl Live {
             columns,
             shape,
             span_ns: (self.range.start.or(self.since_ns), self.range.end),
-            asked_ns: now_ns(),
+            asked_ns: wall::now_ns(),
             stream,
             report: Arc::clone(&self.report),
             plans: self.engine.plans.clone(),

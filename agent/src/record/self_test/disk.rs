@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::{SelfTestError, check, temporary};
-use crate::record::worker::wall_ns;
 use crate::store::{Outcome, RecordBlock, SourceWriter, WriterOptions};
+use crate::wall;
 
 /// Packets of a block: about a megabyte.
 const PACKETS: usize = 1_000;
@@ -27,10 +27,11 @@ pub(super) fn measure(
 ) -> Result<Disk, SelfTestError> {
     let most = crate::store::retention::free_bytes(folder)? / 10;
     let folder = temporary(folder)?;
-    let (mut writer, _) = SourceWriter::open(folder.path(), WriterOptions::default(), wall_ns())?;
+    let (mut writer, _) =
+        SourceWriter::open(folder.path(), WriterOptions::default(), wall::now_ns())?;
     let mut block = RecordBlock::with_capacity(2 * PACKETS * PACKET_BYTES);
     for _ in 0..PACKETS {
-        block.push(wall_ns(), PACKET_BYTES as u32, &[0x5a; PACKET_BYTES]);
+        block.push(wall::now_ns(), PACKET_BYTES as u32, &[0x5a; PACKET_BYTES]);
     }
     let start = Instant::now();
     while start.elapsed() < time && writer.stats().bytes < most {
@@ -40,7 +41,7 @@ pub(super) fn measure(
         }
     }
     // The last file is brought to the disk when it is closed.
-    let (_, stats, error) = writer.close(wall_ns());
+    let (_, stats, error) = writer.close(wall::now_ns());
     if let Some(error) = error {
         return Err(error.into());
     }
