@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::VERSION;
 use super::stage::put;
-use super::{VERSION, output};
-use crate::Result;
+use crate::{Result, output};
 
 /// dpkg keeps what the administrator changed in it.
 const CONFFILES: &str = "/etc/flowsift/flowsift.toml\n";

@@ -8,8 +8,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Result;
 use crate::args::Args;
+use crate::{Result, output};
 
 /// What both archives are named after.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -74,16 +74,4 @@ fn epoch(root: &Path) -> Result<String> {
 fn say(text: &str) -> Result<()> {
     writeln!(io::stdout(), "{text}")?;
     Ok(())
-}
-
-/// Runs a command to its end; its standard output.
-fn output(command: &mut Command) -> Result<Vec<u8>> {
-    let output = command
-        .output()
-        .map_err(|e| format!("cannot start {command:?}: {e}"))?;
-    if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{command:?}: {}: {}", output.status, reason.trim()).into());
-    }
-    Ok(output.stdout)
 }

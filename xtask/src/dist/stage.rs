@@ -5,8 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::output;
-use crate::Result;
+use crate::{Result, output};
 
 /// Files of the repository and where they go.
 const FILES: [(&str, &str); 10] = [

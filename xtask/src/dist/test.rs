@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{output, say};
-use crate::Result;
+use super::say;
+use crate::{Result, output};
 
 /// What is used of Debian beside its smallest system.
 const PACKAGES: &str =

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::Built;
 use super::archive::Archive;
 use super::package::{Kernel, find};
-use super::{Built, output};
-use crate::Result;
+use crate::{Result, output};
 
 /// What the last line of a run begins with.
 pub(super) const END: &str = "KERNEL TESTS ENDED WITH ";

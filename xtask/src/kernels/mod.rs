@@ -87,15 +87,3 @@ fn build(root: &Path) -> Result<Built> {
         program: find("flowsift").ok_or("cargo names no program")?,
     })
 }
-
-/// Runs a command to its end; its standard output.
-fn output(command: &mut Command) -> Result<Vec<u8>> {
-    let output = command
-        .output()
-        .map_err(|e| format!("cannot start {command:?}: {e}"))?;
-    if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{command:?}: {}: {}", output.status, reason.trim()).into());
-    }
-    Ok(output.stdout)
-}

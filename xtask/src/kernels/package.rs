@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::output;
-use crate::Result;
+use crate::{Result, output};
 
 /// A kernel that can be booted.
 pub(super) struct Kernel {
