@@ -1,6 +1,6 @@
 //! Becoming another user for good, as tcpdump's `-Z` does.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::io;
 use std::mem::MaybeUninit;
 use std::path::Path;
@@ -58,30 +58,7 @@ impl User {
     pub fn find(name: &str) -> Result<Self, UserError> {
         let unknown = || UserError::Unknown(name.to_owned());
         let text = CString::new(name).map_err(|_| unknown())?;
-        let mut entry = MaybeUninit::<libc::passwd>::uninit();
-        let mut buffer = vec![0; LINE_BYTES];
-        let mut found = ptr::null_mut();
-        // SAFETY: all pointers are to live memory of the stated sizes.
-        let status = unsafe {
-            libc::getpwnam_r(
-                text.as_ptr(),
-                entry.as_mut_ptr(),
-                buffer.as_mut_ptr(),
-                buffer.len(),
-                &raw mut found,
-            )
-        };
-        if status != 0 {
-            return Err(UserError::LookUp {
-                name: name.to_owned(),
-                error: io::Error::from_raw_os_error(status),
-            });
-        }
-        if found.is_null() {
-            return Err(unknown());
-        }
-        // SAFETY: getpwnam_r filled the entry, as `found` says.
-        let entry = unsafe { entry.assume_init() };
+        let entry = look_up(&text, LINE_BYTES, libc::getpwnam_r)?.ok_or_else(unknown)?;
         Ok(Self {
             name: name.to_owned(),
             uid: entry.pw_uid,
@@ -106,7 +83,7 @@ impl User {
 
     /// Takes groups, group and user, in the order that leaves no way back.
     pub(super) fn become_for_good(&self) -> Result<(), UserError> {
-        let step = |step, result: libc::c_int| match result {
+        let step = |step, result: c_int| match result {
             0 => Ok(()),
             _ => Err(UserError::Become {
                 name: self.name.clone(),
@@ -133,14 +110,25 @@ impl User {
 pub fn find_group(name: &str) -> Result<u32, UserError> {
     let unknown = || UserError::UnknownGroup(name.to_owned());
     let text = CString::new(name).map_err(|_| unknown())?;
-    let mut entry = MaybeUninit::<libc::group>::uninit();
     // A group with many members has a long line.
-    let mut buffer = vec![0; 16 * LINE_BYTES];
+    let entry = look_up(&text, 16 * LINE_BYTES, libc::getgrnam_r)?;
+    Ok(entry.ok_or_else(unknown)?.gr_gid)
+}
+
+/// `getpwnam_r` or `getgrnam_r`.
+type Ask<T> =
+    unsafe extern "C" fn(*const c_char, *mut T, *mut c_char, libc::size_t, *mut *mut T) -> c_int;
+
+/// An entry of the user databases; `None` if there is none of the name. Its pointers are into a
+/// buffer that is gone: its numbers alone are of use.
+fn look_up<T>(name: &CStr, buffer_bytes: usize, ask: Ask<T>) -> Result<Option<T>, UserError> {
+    let mut entry = MaybeUninit::<T>::uninit();
+    let mut buffer = vec![0; buffer_bytes];
     let mut found = ptr::null_mut();
     // SAFETY: all pointers are to live memory of the stated sizes.
     let status = unsafe {
-        libc::getgrnam_r(
-            text.as_ptr(),
+        ask(
+            name.as_ptr(),
             entry.as_mut_ptr(),
             buffer.as_mut_ptr(),
             buffer.len(),
@@ -149,22 +137,19 @@ pub fn find_group(name: &str) -> Result<u32, UserError> {
     };
     if status != 0 {
         return Err(UserError::LookUp {
-            name: name.to_owned(),
+            name: name.to_string_lossy().into_owned(),
             error: io::Error::from_raw_os_error(status),
         });
     }
-    if found.is_null() {
-        return Err(unknown());
-    }
-    // SAFETY: getgrnam_r filled the entry, as `found` says.
-    Ok(unsafe { entry.assume_init() }.gr_gid)
+    // SAFETY: the function filled the entry, as `found` says.
+    Ok((!found.is_null()).then(|| unsafe { entry.assume_init() }))
 }
 
 /// The groups of a user, its own among them.
 fn groups(name: &CStr, gid: libc::gid_t) -> Vec<libc::gid_t> {
     let mut groups = vec![gid; 64];
     loop {
-        let mut count = libc::c_int::try_from(groups.len()).unwrap_or(libc::c_int::MAX);
+        let mut count = c_int::try_from(groups.len()).unwrap_or(c_int::MAX);
         // SAFETY: the list has room for as many groups as `count` says.
         let result =
             unsafe { libc::getgrouplist(name.as_ptr(), gid, groups.as_mut_ptr(), &raw mut count) };
