@@ -1,20 +1,15 @@
 //! Tables of tuples alone: made of an active file's tuples, in the form of a sidecar, but nothing
 //! that could be made again, because no packets were stored.
 
-use std::{
-    fs::{self, File},
-    ops::Range,
-    path::Path,
-    time::SystemTime,
-};
+use std::{fs::File, ops::Range, path::Path, time::SystemTime};
 
 use super::{
     Error, ROWS_PER_GROUP, Sidecar, key,
+    publish::publish,
     write::{Rows, Table, Totals, fact},
 };
 use crate::store::{
-    close,
-    layout::{ClosedName, TEMPORARY},
+    layout::ClosedName,
     tuples::{self, Found, Tuples},
 };
 
@@ -35,30 +30,8 @@ pub(in crate::store) fn build_alone(
     path: &Path,
     closed: SystemTime,
 ) -> Result<Alone, Error> {
-    let io = |action, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| Error::Io {
-            action,
-            path,
-            source,
-        }
-    };
-    let temporary = path.with_extension(format!("parquet{TEMPORARY}"));
-    let output = File::create(&temporary).map_err(io("create", &temporary))?;
-    let made = fill(active, 0..length, path, &output).and_then(|made| {
-        output
-            .set_modified(closed)
-            .map_err(io("write", &temporary))?;
-        output.sync_data().map_err(io("write", &temporary))?;
-        fs::rename(&temporary, path).map_err(io("rename", &temporary))?;
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(io("write the folder", folder))?;
-        Ok(made)
-    });
-    made.inspect_err(|_| {
-        // What stays is removed by the next start.
-        let _ = close::remove(&temporary);
+    publish(path, Some(closed), |output| {
+        fill(active, 0..length, path, output)
     })
 }
 

@@ -15,6 +15,7 @@
 mod alone;
 mod chunks;
 mod footer;
+mod publish;
 mod read;
 mod schema;
 mod write;

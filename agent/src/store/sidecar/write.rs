@@ -1,7 +1,7 @@
 //! Making a sidecar from a closed capture file.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::Write,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,14 +19,13 @@ use parquet::{
     schema::types::ColumnPath,
 };
 
-use super::{CHECK, Column, Error, MARK, TAIL, VERSION, key, schema::schema};
+use super::{CHECK, Column, Error, MARK, TAIL, VERSION, key, publish::publish, schema::schema};
 use crate::{
     capfile::Input,
     decode::{Packet, Tuple},
     frame::LinkType,
     store::{
-        close,
-        layout::{ClosedName, Kind, TEMPORARY},
+        layout::{ClosedName, Kind},
         state::crc,
     },
 };
@@ -54,14 +53,6 @@ pub struct Made {
 /// [`Error::DamagedCapture`] for a capture file in which something is wrong: its sidecar could
 /// not say what, so that such a file is always read itself.
 pub fn build(capture: &Path, rows_per_group: usize) -> Result<Made, Error> {
-    let io = |action, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| Error::Io {
-            action,
-            path,
-            source,
-        }
-    };
     let name = capture
         .file_name()
         .and_then(|name| ClosedName::parse(name.to_str()?))
@@ -81,27 +72,15 @@ pub fn build(capture: &Path, rows_per_group: usize) -> Result<Made, Error> {
         0,
     );
     let length = input.facts()?.length;
-    let temporary = path.with_extension(format!("parquet{TEMPORARY}"));
-    let output = File::create(&temporary).map_err(io("create", &temporary))?;
-    let made = fill(
-        &input,
-        length,
-        name.sequence,
-        &output,
-        &path,
-        rows_per_group.max(1),
-    )
-    .and_then(|made| {
-        output.sync_data().map_err(io("write", &temporary))?;
-        fs::rename(&temporary, &path).map_err(io("rename", &temporary))?;
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(io("write the folder", folder))?;
-        Ok(made)
-    });
-    made.inspect_err(|_| {
-        // What stays is removed by the next start.
-        let _ = close::remove(&temporary);
+    publish(&path, None, |output| {
+        fill(
+            &input,
+            length,
+            name.sequence,
+            output,
+            &path,
+            rows_per_group.max(1),
+        )
     })
 }
 
