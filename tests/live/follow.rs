@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use crate::captures::{Excluded, MTU, Piece, pieces};
+use crate::cut::OTHERS;
 use crate::growing::{
-    Growing, OTHERS, REFERENCE, asked, assert_same, of_files, of_store_as_of_files, stored_files,
+    Growing, REFERENCE, asked, assert_same, of_files, of_store_as_of_files, stored_files,
     wait_for_packets,
 };
 use crate::program::Capture;

@@ -21,20 +21,6 @@ pub(crate) const REFERENCE: [&str; 2] = [
      | count by SrcIP,DstIP,DstPort | count by SrcIP,DstIP,DstPort | chart count by SrcIP limit 20",
 ];
 
-/// What else is cut in two for packets that come bit by bit.
-pub(crate) const OTHERS: [&str; 5] = [
-    "tag=pcap packet ipv4.SrcIP frame.Len | stats count sum(Len) as bytes by SrcIP over 1s \
-     | sort by time asc | table TIMESTAMP SrcIP count bytes",
-    "tag=pcap packet ipv4.SrcIP ipv4.DstIP | unique SrcIP DstIP | count by SrcIP \
-     | sort by count desc SrcIP asc | table -nt SrcIP count",
-    "tag=pcap packet frame.Len ipv4.SrcIP | eval kib = Len / 1024.0 | eval Len > 50 \
-     | stats max(kib) as most count by SrcIP | sort by SrcIP asc | table -nt SrcIP most count",
-    "tag=pcap packet ipv4.SrcIP ipv4.DstIP tcp.DstPort frame.Len | require DstPort \
-     | stats count sum(Len) as bytes min(Len) as least by SrcIP DstIP DstPort \
-     | sort by SrcIP asc DstIP asc DstPort asc | table -nt SrcIP DstIP DstPort count bytes least",
-    "tag=pcap packet frame.Len | sort by Len desc | limit 5 | table -nt Len",
-];
-
 /// A live query that runs.
 pub(crate) struct Growing {
     child: Child,

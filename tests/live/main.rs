@@ -9,6 +9,8 @@
 mod captures;
 mod courtesy;
 mod crowd;
+#[path = "../support/cut.rs"]
+mod cut;
 mod follow;
 mod full;
 mod growing;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::growing::{Growing, OTHERS, REFERENCE, assert_same, of_store, wait_for_packets};
+use crate::cut::OTHERS;
+use crate::growing::{Growing, REFERENCE, assert_same, of_store, wait_for_packets};
 use crate::program::Capture;
 use crate::room::{alone, folder, lost_by_veth, path, root, say, veth, wait_until};
 use crate::sender::tcpreplay;

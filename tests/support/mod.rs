@@ -1,5 +1,7 @@
 //! Runs the built program and finds the captures.
 
+pub(crate) mod cut;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
