@@ -1,5 +1,6 @@
 //! What a running agent stores, as it stores it; and the past of a query that goes on live.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,8 +40,11 @@ pub struct Following {
     committed_until_ns: Option<i64>,
     /// What was committed and is not read yet.
     pending: Vec<Committed>,
-    /// Files so far: orders the packets of different ones.
-    files: Vec<(String, u64)>,
+    /// Sequence and number of the file that is read of each source: orders the packets of
+    /// different files.
+    files: BTreeMap<String, (u64, u64)>,
+    /// Files so far.
+    numbers: u64,
     warnings: Vec<Warning>,
     looked: Option<Instant>,
     had_writers: bool,
@@ -62,7 +66,8 @@ impl Following {
             committed_until_ns: None,
             store: store.display().to_string(),
             pending: Vec::new(),
-            files: Vec::new(),
+            files: BTreeMap::new(),
+            numbers: 0,
             warnings: Vec::new(),
             looked: None,
             had_writers: is_served,
@@ -72,18 +77,18 @@ impl Following {
         }
     }
 
-    /// The number of a file among those read.
+    /// The number of a file among those read: the last one of its source, or a new one.
     fn number(&mut self, committed: &Committed) -> u64 {
         let folder = format!("{}/{}", committed.source.well, committed.source.interface);
-        let key = (folder, committed.sequence);
-        let place = match self.files.iter().position(|known| *known == key) {
-            Some(place) => place,
-            None => {
-                self.files.push(key);
-                self.files.len() - 1
+        match self.files.get(&folder) {
+            Some((sequence, number)) if *sequence == committed.sequence => *number,
+            _ => {
+                let number = self.numbers;
+                self.numbers += 1;
+                self.files.insert(folder, (committed.sequence, number));
+                number
             }
-        };
-        place as u64
+        }
     }
 
     /// Hears what the agent says for so long, or waits where there is none.

@@ -13,6 +13,7 @@
 mod cut;
 mod limit;
 mod prefix;
+mod rest;
 mod source;
 mod tape;
 
@@ -29,19 +30,17 @@ use datafusion::physical_plan::streaming::PartitionStream;
 
 use self::cut::{CutPlan, over};
 use self::prefix::{Prefix, oldest_first, windowed_prefix};
+use self::rest::Rest;
 pub use self::source::Bit;
 use self::source::{Gap, Seam, files_leaf, frames_leaf, rows_leaf};
 use self::tape::Tape;
-use super::chart;
 use super::engine::{Engine, RunOptions};
 use super::error::Error;
 use super::functions::window::window_start;
-use super::lower::{ChartInput, Lowered, TimeRange, lower, lower_apart};
+use super::lower::{TimeRange, lower, lower_apart};
 use super::run::{Answer, Source, table, time_range};
-use super::scan::{ScanReport, column_name};
+use super::scan::{ScanOptions, ScanReport, column_name};
 use crate::plan::pipeline::{Pipeline, Renderer};
-use crate::shape::Shape;
-use crate::types::OutputColumn;
 use crate::wall;
 
 /// The share of the memory limit that the state of the query may take before it goes to files.
@@ -71,19 +70,6 @@ pub struct Live {
     max_rows: Option<u64>,
     /// Whether an answer had more rows than it may have.
     cut: Arc<AtomicBool>,
-}
-
-/// What runs over all windows.
-enum Rest {
-    Plan {
-        plan: CutPlan,
-        columns: Vec<OutputColumn>,
-        shape: Shape,
-    },
-    Chart {
-        input: Box<ChartInput>,
-        groups: Vec<CutPlan>,
-    },
 }
 
 /// A window that has closed.
@@ -229,6 +215,7 @@ impl Live {
 
     /// Takes packets in.
     pub async fn push(&mut self, bit: &Bit) -> Result<(), Error> {
+        let partitions = self.engine.partitions();
         self.seam = bit.seam(self.window_ns).unwrap_or(self.seam);
         for (start, part) in bit.by_window(self.window_ns) {
             let (start, end) = self.seam.around(start, self.window_ns);
@@ -245,8 +232,14 @@ impl Live {
             let below = cuts.iter().flat_map(|cut| cut.below());
             for (below, tape) in below.zip(&mut tapes) {
                 let plan = match &part {
-                    source::Part::Frames(held) => over(below, frames_leaf(held))?,
-                    source::Part::Files(files, options) => over(below, files_leaf(files, options))?,
+                    source::Part::Frames(held) => over(below, frames_leaf(held, partitions))?,
+                    source::Part::Files(files, options) => {
+                        let options = ScanOptions {
+                            partitions,
+                            ..options.clone()
+                        };
+                        over(below, files_leaf(files, &options))?
+                    }
                 };
                 tape.add(&self.engine, plan).await?;
             }
@@ -354,25 +347,7 @@ impl Live {
     }
 
     async fn finish(&self, rows: Vec<Vec<Arc<dyn PartitionStream>>>) -> Result<Answer, Error> {
-        let (columns, shape, stream) = match &self.rest {
-            Rest::Plan {
-                plan,
-                columns,
-                shape,
-            } => {
-                let stream = self.engine.execute(plan.above(rows)?)?;
-                (columns.clone(), shape.clone(), stream)
-            }
-            Rest::Chart { input, groups } => {
-                let mut rows = rows.into_iter();
-                let mut streams = Vec::new();
-                for group in groups {
-                    let own = rows.by_ref().take(group.below().len()).collect();
-                    streams.push(self.engine.execute(group.above(own)?)?);
-                }
-                chart::resume(&self.engine, input, streams, self.range).await?
-            }
-        };
+        let (columns, shape, stream) = self.rest.run(&self.engine, rows, self.range).await?;
         let stream = match self.max_rows {
             Some(rows) => limit::rows(stream, rows, Arc::clone(&self.cut)),
             None => stream,
@@ -395,40 +370,5 @@ impl fmt::Debug for Live {
             .field("window_ns", &self.window_ns)
             .field("open", &self.open.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl Rest {
-    async fn new(engine: &Engine, lowered: Lowered) -> Result<Self, Error> {
-        Ok(match lowered {
-            Lowered::Plan {
-                plan,
-                columns,
-                shape,
-            } => Self::Plan {
-                plan: CutPlan::new(engine.physical(&plan).await?)?,
-                columns,
-                shape,
-            },
-            Lowered::Chart(input) => {
-                let mut groups = Vec::new();
-                for windows in chart::merged(&input)? {
-                    let plan = engine.physical(&windows.plan).await?;
-                    groups.push(CutPlan::new(plan)?);
-                }
-                Self::Chart {
-                    input: Box::new(input),
-                    groups,
-                }
-            }
-        })
-    }
-
-    fn cuts(&self) -> impl Iterator<Item = &CutPlan> {
-        let cuts = match self {
-            Self::Plan { plan, .. } => std::slice::from_ref(plan),
-            Self::Chart { groups, .. } => groups.as_slice(),
-        };
-        cuts.iter()
     }
 }

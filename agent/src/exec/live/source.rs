@@ -185,9 +185,10 @@ fn tuples_within(file: &ScanFile, from: i64, to: i64) -> u64 {
 /// What reads frames in the place of a scan.
 pub(super) fn frames_leaf(
     held: &Held,
+    partitions: usize,
 ) -> impl Fn(&dyn ExecutionPlan) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = held.places.len().div_ceil(threads).max(FRAMES_PER_THREAD);
+    let share = held.places.len().div_ceil(partitions.max(1));
+    let share = share.max(FRAMES_PER_THREAD);
     let shares: Vec<Held> = held
         .places
         .chunks(share)
