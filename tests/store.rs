@@ -161,6 +161,39 @@ fn a_compressed_file_is_ordinary_zstd_and_the_same_capture() {
 }
 
 #[test]
+fn packets_picked_by_a_sidecar_are_those_of_the_damaged_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().to_str().unwrap();
+    let captures = capture("bittorrent");
+    let output = run(&["import", "--compress", "zstd", "--store", store, &captures]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let path = files(folder.path(), ".pcap.zst").remove(0);
+    let mut bytes = fs::read(&path).unwrap();
+    // The time to live is not in the sidecar, the address is.
+    let query = "tag=pcap packet ipv4.SrcIP ~ 10.0.0.0/8 ipv4.TTL frame.Len \
+                 | stats count sum(Len) as bytes by SrcIP TTL | sort by SrcIP TTL \
+                 | table -nt SrcIP TTL count bytes";
+    let ask = || run(&["query", "--store", store, "--from", "1970-01-01", query]);
+    let whole = ask();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    fs::write(&path, &bytes).unwrap();
+    let damaged = ask();
+    for sidecar in files(folder.path(), ".parquet") {
+        fs::remove_file(sidecar).unwrap();
+    }
+    let alone = ask();
+    for output in [&damaged, &alone] {
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        let place = format!("{}: at byte ", path.display());
+        assert!(output.stderr.contains(&place), "{}", output.stderr);
+    }
+    assert_eq!(damaged.rows(), alone.rows());
+    assert_ne!(damaged.rows(), whole.rows());
+    assert!(!damaged.rows().is_empty());
+}
+
+#[test]
 fn a_damaged_compressed_file_is_named_and_read_as_far_as_it_is_good() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().to_str().unwrap();

@@ -1,9 +1,12 @@
 //! Single packets of a pcap file whose places are known, in any order.
 
 use std::io::{self, Read as _};
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Error;
+use super::damage::{Damage, Problem, Warning};
 use super::source::{Store, StoreReader};
 
 /// Bytes of a pcap record's header.
@@ -17,7 +20,9 @@ const DENSE: usize = 256 << 10;
 #[derive(Debug)]
 pub struct RecordReader {
     source: StoreReader,
-    name: Arc<str>,
+    damage: Damage,
+    /// What cannot be read, as far as that is known: reported once.
+    lost: Range<u64>,
     /// Bytes of the file from `start` on.
     window: Vec<u8>,
     start: u64,
@@ -28,31 +33,49 @@ impl RecordReader {
         let source = StoreReader::open(store, 0, u64::MAX);
         Ok(Self {
             source: source.map_err(|source| Error::io("open", name, source))?,
-            name: Arc::clone(name),
+            damage: Damage::new(Arc::clone(name)),
+            lost: 0..0,
             window: Vec::new(),
             start: 0,
         })
     }
 
-    /// The captured bytes of the packet whose record starts at `offset`.
-    ///
-    /// # Errors
-    /// If the file ends before.
-    pub fn read(&mut self, offset: u64, captured: u32) -> Result<&[u8], Error> {
+    /// The captured bytes of the packet whose record starts at `offset`; `None` where they are
+    /// damaged, which [`Self::warnings`] says.
+    pub fn read(&mut self, offset: u64, captured: u32) -> Option<&[u8]> {
         let (from, length) = (offset.saturating_add(HEADER), captured as usize);
         let end = self.start + self.window.len() as u64;
+        if self.lost.contains(&offset) {
+            return None;
+        }
         if from < self.start || from.saturating_add(u64::from(captured)) > end {
             let follows = from >= end && from - end < DENSE as u64;
             let wanted = length.max(if follows { DENSE } else { SPARSE });
-            self.fill(from, wanted)
-                .map_err(|source| Error::io("read", &self.name, source))?;
+            let filled = self.fill(from, wanted);
+            // What was read of more than was asked for may do.
+            let have = self.window.len();
+            if have < length {
+                self.report(offset, have, filled);
+                return None;
+            }
         }
         let at = usize::try_from(from - self.start).unwrap_or(usize::MAX);
-        let data = self.window.get(at..).and_then(|rest| rest.get(..length));
-        data.ok_or_else(|| {
-            let source = io::Error::from(io::ErrorKind::UnexpectedEof);
-            Error::io("read a packet of", &self.name, source)
-        })
+        self.window.get(at..).and_then(|rest| rest.get(..length))
+    }
+
+    fn report(&mut self, offset: u64, have: usize, filled: io::Result<()>) {
+        let problem = match filled {
+            Err(error) => {
+                let resume = self.source.shared().resume.load(Ordering::Relaxed);
+                self.lost = offset..resume.max(offset);
+                Problem::Read(error.to_string())
+            }
+            Ok(()) => Problem::Cut {
+                what: "packet",
+                have: have as u64,
+            },
+        };
+        self.damage.report(offset, problem);
     }
 
     fn fill(&mut self, from: u64, wanted: usize) -> io::Result<()> {
@@ -64,11 +87,13 @@ impl RecordReader {
         Ok(())
     }
 
+    /// The damage met so far.
+    pub fn warnings(&self) -> &[Warning] {
+        self.damage.warnings()
+    }
+
     /// Stored bytes read so far.
     pub fn bytes_read(&self) -> u64 {
-        self.source
-            .shared()
-            .read
-            .load(std::sync::atomic::Ordering::Relaxed)
+        self.source.shared().read.load(Ordering::Relaxed)
     }
 }

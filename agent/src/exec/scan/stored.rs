@@ -168,10 +168,9 @@ impl Reader<'_> {
             }
         }
         if let Some(packets) = &packets {
-            self.scan
-                .report
-                .bytes_read
-                .fetch_add(packets.bytes_read(), Relaxed);
+            let report = &self.scan.report;
+            report.bytes_read.fetch_add(packets.bytes_read(), Relaxed);
+            report.add_warnings(packets.warnings());
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -293,8 +292,9 @@ impl Reader<'_> {
         packets: &mut RecordReader,
     ) -> Result<ControlFlow<()>> {
         let mut rows = chunk.rows;
+        let mut lost = 0;
         for place in kept.places(chunk) {
-            self.packet(chunk, place, origin, packets)?;
+            lost += u64::from(!self.packet(chunk, place, origin, packets)?);
             if self.left == 0 {
                 rows = place + 1;
                 break;
@@ -304,17 +304,18 @@ impl Reader<'_> {
             }
         }
         self.count(&chunk.first(rows), &kept.first(rows), origin.link_type);
+        self.counts.packets -= lost;
         self.go_on()
     }
 
-    /// The row of a packet, if it is one.
+    /// The row of a packet, if it is one; whether the packet can be read.
     fn packet(
         &mut self,
         chunk: &Chunk,
         place: usize,
         origin: &Origin<'_>,
         packets: &mut RecordReader,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let number = |lengths: &Option<UInt32Array>| {
             let lengths = lengths.as_ref();
             lengths
@@ -324,9 +325,9 @@ impl Reader<'_> {
         let offsets = chunk.sequence.as_ref().map(|offsets| offsets.values());
         let offset = offsets.and_then(|o| o.get(place).copied()).unwrap_or(0);
         let times = chunk.time.as_ref().map(|times| times.values());
-        let data = packets
-            .read(offset, number(&chunk.captured_length))
-            .map_err(ScanError::from)?;
+        let Some(data) = packets.read(offset, number(&chunk.captured_length)) else {
+            return Ok(false);
+        };
         let frame = Frame {
             time_ns: times.and_then(|times| times.get(place).copied()),
             wire_len: number(&chunk.wire_length),
@@ -343,7 +344,7 @@ impl Reader<'_> {
             self.counts.rows += 1;
             self.left -= 1;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn count(&mut self, chunk: &Chunk, kept: &Kept, link: LinkType) {
