@@ -3,6 +3,7 @@
 //!
 //! It runs at a low priority: what it does can wait, packets cannot.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use crate::priority;
-use crate::store::{Compress, Retention, Wells, compress, retention, sidecar};
+use crate::store::{Compress, Retention, Unfinished, Wells, compress, retention, sidecar};
 
 /// How often retention is enforced when nothing asks for it.
 const EVERY: Duration = Duration::from_secs(10);
@@ -45,6 +46,8 @@ enum Task {
     Closed(PathBuf),
     /// Make room: something could not be written.
     MakeRoom,
+    /// The same for files of an earlier run that was ended before it did so, when there is time.
+    Behind(Vec<Unfinished>),
 }
 
 /// The thread, and the ways to and from it.
@@ -70,6 +73,7 @@ impl House {
             compress,
             told,
             failing: false,
+            behind: VecDeque::new(),
         };
         let thread = thread::Builder::new()
             .name("house".to_owned())
@@ -85,6 +89,11 @@ impl House {
     pub(super) fn closed(&self, capture: PathBuf) {
         // A thread that is gone has failed, and its files are indexed by the next `reindex`.
         let _ = self.tasks.send(Task::Closed(capture));
+    }
+
+    /// Files that an earlier run closed, without a sidecar or not compressed.
+    pub(super) fn behind(&self, captures: Vec<Unfinished>) {
+        let _ = self.tasks.send(Task::Behind(captures));
     }
 
     /// The disk is full.
@@ -118,6 +127,8 @@ struct Keeper {
     told: Sender<String>,
     /// Whether retention failed the last time, which is said once.
     failing: bool,
+    /// What an earlier run left to be done.
+    behind: VecDeque<Unfinished>,
 }
 
 impl Keeper {
@@ -125,27 +136,50 @@ impl Keeper {
         priority::lower(NICE);
         self.enforce();
         loop {
-            match todo.recv_timeout(EVERY) {
-                Ok(Task::Closed(capture)) => self.closed(&capture),
+            let wait = match self.behind.is_empty() {
+                true => EVERY,
+                false => Duration::ZERO,
+            };
+            match todo.recv_timeout(wait) {
                 Ok(Task::MakeRoom) => {
                     // One answer to all that piled up meanwhile.
                     let waiting: Vec<Task> = todo.try_iter().collect();
                     self.enforce();
-                    for task in waiting {
-                        if let Task::Closed(capture) = task {
-                            self.closed(&capture);
-                        }
+                    waiting.into_iter().for_each(|task| self.does(task));
+                }
+                Ok(task) => self.does(task),
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(capture) = self.behind.pop_front() {
+                        self.catches_up(&capture);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                // What is still behind is the next run's.
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.enforce();
         }
     }
 
-    fn closed(&self, capture: &Path) {
-        self.index(capture);
+    fn does(&mut self, task: Task) {
+        match task {
+            Task::Closed(capture) => {
+                self.index(&capture);
+                self.compress(&capture);
+            }
+            Task::Behind(captures) => self.behind.extend(captures),
+            // Done after every task.
+            Task::MakeRoom => {}
+        }
+    }
+
+    fn catches_up(&self, capture: &Unfinished) {
+        if !capture.has_sidecar {
+            self.index(&capture.path);
+        }
+        self.compress(&capture.path);
+    }
+
+    fn compress(&self, capture: &Path) {
         // Read each time, as for retention, which says what is wrong with a configuration.
         let of_well = || {
             let wells = Wells::read(&self.store).ok()?;

@@ -13,7 +13,9 @@ use crate::store::fill::Publisher;
 use crate::store::loss::{self, Reason};
 use crate::store::recover::Action;
 use crate::store::writer::ClosedFile;
-use crate::store::{Compress, Content, Outcome, RecordBlock, SourceWriter, Wells, WriterOptions};
+use crate::store::{
+    self, Compress, Content, Outcome, RecordBlock, SourceWriter, Wells, WriterOptions,
+};
 use crate::wall;
 
 /// How the store is written.
@@ -114,6 +116,11 @@ impl Output for StoreOutput {
         }
         let folder = source.folder(&self.store);
         let (writer, recovered) = SourceWriter::open(&folder, options, wall::now_ns())?;
+        if let Some(house) = &self.house {
+            let of_well = || self.wells.compress_of(&self.store, &folder);
+            let how = self.options.compress.unwrap_or_else(of_well);
+            house.behind(store::unfinished(&folder, how != Compress::Off)?);
+        }
         self.writers.insert(slot, writer);
         self.board.name(slot, source);
         Ok(recovered.iter().map(describe).collect())
@@ -266,5 +273,64 @@ fn describe(action: &Action) -> String {
             )
         }
         Action::SetAside { path } => format!("{}: no capture file, set aside", path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::store::layout::{Kind, Listing};
+
+    /// Three closed files without a sidecar, as a run leaves them that is killed.
+    fn left(folder: &Path) {
+        let options = WriterOptions {
+            rotate_bytes: 1,
+            ..WriterOptions::default()
+        };
+        let (mut writer, _) = SourceWriter::open(folder, options, wall::now_ns()).unwrap();
+        for n in 0..3 {
+            let mut block = RecordBlock::default();
+            block.push(wall::now_ns(), 60, &[n; 60]);
+            assert_eq!(writer.append(&block), Outcome::Stored);
+        }
+        writer.close(wall::now_ns());
+    }
+
+    fn kinds(folder: &Path) -> Vec<Vec<Kind>> {
+        let listing = Listing::read(folder).unwrap();
+        let sets = listing.closed.values().map(|set| {
+            let mut kinds = set.kinds.clone();
+            kinds.sort();
+            kinds
+        });
+        sets.collect()
+    }
+
+    #[test]
+    fn what_a_run_left_undone_the_next_one_does() {
+        let store = tempfile::tempdir().unwrap();
+        let folder = store.path().join("pcap/lan0");
+        left(&folder);
+        assert_eq!(kinds(&folder), [[Kind::Capture]; 3]);
+        for (compress, expected) in [
+            (Compress::Off, [Kind::Capture, Kind::Sidecar]),
+            (Compress::Zstd(1), [Kind::Compressed, Kind::Sidecar]),
+        ] {
+            let options = StoreOptions {
+                compress: Some(compress),
+                ..StoreOptions::default()
+            };
+            let mut output = StoreOutput::open(store.path(), options).unwrap();
+            output.interface(0, "lan0", "pcap", 65_535).unwrap();
+            let start = Instant::now();
+            while kinds(&folder) != [expected; 3] {
+                assert!(start.elapsed().as_secs() < 60, "{:?}", kinds(&folder));
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            output.finish().unwrap();
+            assert_eq!(kinds(&folder), [expected; 3]);
+        }
     }
 }

@@ -39,6 +39,9 @@ pub enum Problem {
     /// Left by a writer that did not come to its end; the next one puts it in order.
     #[error("a writer that was ended left it; the next start of one recovers it")]
     Left,
+    /// Recovery could not make sense of it, or not of all.
+    #[error("damaged, and set aside by the start of a writer: no query reads it")]
+    Aside,
     /// A damaged loss table.
     #[error("{0} lines of the loss table are damaged")]
     LossTable(u64),
@@ -104,6 +107,9 @@ impl Checked {
         let listing = Listing::read(folder)?;
         for path in listing.unknown {
             self.find(path, Problem::Unknown);
+        }
+        for path in listing.aside {
+            self.find(path, Problem::Aside);
         }
         for path in listing.temporary {
             // A sidecar may be in the making at this moment.

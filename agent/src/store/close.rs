@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Error,
-    layout::{ClosedName, Kind, active_name},
+    layout::{ClosedName, Kind, active_name, aside_name},
     sidecar,
     writer::Content,
 };
@@ -102,7 +102,7 @@ impl Closing {
 
     /// Keeps the records, of which some are damaged, out of the way.
     fn keep_damaged(&self, records: &Path) -> Result<PathBuf, Error> {
-        let name = format!("damaged-{:06}.tuples", self.sequence);
+        let name = aside_name(self.sequence, Kind::Tuples);
         let aside = self.source_folder.join(name);
         match fs::hard_link(records, &aside) {
             // By the try before.

@@ -219,6 +219,18 @@ pub fn parse_active(file_name: &str) -> Option<(u64, Kind)> {
     (active_name(sequence, kind) == file_name).then_some((sequence, kind))
 }
 
+/// Name of a file that recovery puts out of the way: what is in it nobody knows, or not wholly.
+pub(super) fn aside_name(sequence: u64, kind: Kind) -> String {
+    format!("damaged-{sequence:06}.{}", kind.extension())
+}
+
+fn is_aside(file_name: &str) -> bool {
+    let number = |stem: &str| stem.strip_prefix("damaged-")?.parse().ok();
+    Kind::split(file_name)
+        .and_then(|(stem, kind)| Some(aside_name(number(stem)?, kind)))
+        .is_some_and(|name| name == file_name)
+}
+
 /// The files of one closed capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSet {
@@ -252,6 +264,8 @@ pub struct Listing {
     pub closed: BTreeMap<u64, FileSet>,
     /// Files that were never completed.
     pub temporary: Vec<PathBuf>,
+    /// Files that recovery put out of the way.
+    pub aside: Vec<PathBuf>,
     /// Files that the store did not write, or not there.
     pub unknown: Vec<PathBuf>,
 }
@@ -269,6 +283,7 @@ impl Listing {
                     listing.active.entry(sequence).or_default().push(kind);
                 }
                 _ if !is_folder && name == STATE_FILE => {}
+                _ if !is_folder && is_aside(&name) => listing.aside.push(path),
                 _ => listing.note(path, &name, is_folder),
             }
         }

@@ -14,7 +14,7 @@ use super::{
     Error, Sidecar,
     close::{self, Closing},
     compress,
-    layout::{Kind, Listing, active_name},
+    layout::{Kind, Listing, active_name, aside_name},
     loss::Table,
     records::{self, FILE_HEADER, FileHeader, Tail},
     tuples::{self, TUPLE_RECORD},
@@ -329,9 +329,9 @@ fn without_header(
     let path = source_folder.join(active_name(sequence, content.active()));
     let failed = |e| Error::io("recover", &path)(e);
     let length = file.metadata().map_err(failed)?.len();
-    let (header, extension) = match content {
-        Content::Packets => (FILE_HEADER, "pcap"),
-        Content::Tuples => (TUPLE_RECORD, "tuples"),
+    let header = match content {
+        Content::Packets => FILE_HEADER,
+        Content::Tuples => TUPLE_RECORD,
     };
     let empty = length < header as u64 || records::all_zeros(&file).map_err(failed)?;
     if empty {
@@ -347,7 +347,7 @@ fn without_header(
             report,
         );
     }
-    let aside = source_folder.join(format!("damaged-{sequence:06}.{extension}"));
+    let aside = source_folder.join(aside_name(sequence, content.active()));
     fs::rename(&path, &aside).map_err(failed)?;
     report.push(Action::SetAside { path: aside });
     Ok(())

@@ -148,6 +148,8 @@ fn what_was_never_completed_is_removed_and_what_is_foreign_is_kept() {
         ]
     );
     assert!(foreign.exists() && capture.exists() && unreadable.exists());
+    let aside = folder.path().join("damaged-000005.pcap");
+    assert_eq!(Listing::read(folder.path()).unwrap().aside, [aside]);
     assert_eq!(recover(folder.path(), NOW).unwrap().0, []);
 }
 
