@@ -122,7 +122,7 @@ impl From<&Config> for Job {
                 Origin::Xdp => CaptureSource::Xdp,
                 Origin::PacketSocket => CaptureSource::PacketSocket,
             },
-            no_promiscuous_mode: false,
+            no_promiscuous_mode: !capture.promiscuous,
             mode: match capture.mode {
                 Attach::Auto => AttachMode::Auto,
                 Attach::Native => AttachMode::Native,

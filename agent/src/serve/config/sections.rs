@@ -18,6 +18,9 @@ section! {
         /// earlier under load, and needs CAP_NET_RAW alone), or "auto": XDP, and sockets where the
         /// kernel refuses it and the daemon has that capability.
         source: Origin = default(Origin::Auto, "\"auto\"") restart,
+        /// Whether a socket's interface also takes what is sent to other machines (XDP does not
+        /// change what an interface takes).
+        promiscuous: bool = default(true, "true") restart,
         /// How to attach: "native" (in the driver), "generic" (the kernel's own hook), or "auto":
         /// native, and generic where the driver has none.
         mode: Attach = default(Attach::Auto, "\"auto\"") restart,

@@ -40,6 +40,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "invalid value: string \"sockets\", expected \"auto\", \"xdp\" or \"packet-socket\"",
     ),
     (
+        "capture.promiscuous",
+        "\"no\"",
+        "invalid type: string \"no\", expected a boolean",
+    ),
+    (
         "capture.mode",
         "\"fast\"",
         "invalid value: string \"fast\", expected \"auto\", \"native\" or \"generic\"",
