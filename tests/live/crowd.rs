@@ -33,6 +33,7 @@ fn twenty_queries_and_one_that_nobody_reads_disturb_nobody() {
     veth("fs0", "fs1", 9_000);
     let capture = Capture::start(&["--store", &store], &["fs0"]);
     let mut unread = Growing::piped(&store, &["--every", "1s"], EACH);
+    let mut given_up = Growing::piped(&store, &["--every", "1s"], EACH);
     let queries: Vec<(&str, Growing)> = (0..20)
         .map(|n| {
             let query = [COUNT, REFERENCE[0], REFERENCE[1]][n % 3];
@@ -55,6 +56,14 @@ fn twenty_queries_and_one_that_nobody_reads_disturb_nobody() {
     // Much more than a pipe holds was to be printed, and it has waited since.
     assert!(arrived > 10_000, "{arrived}");
     assert!(unread.child().try_wait().unwrap().is_none());
+    // Told once, it still has to print what there is; told twice, it does not.
+    given_up.interrupt();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(given_up.child().try_wait().unwrap().is_none());
+    given_up.interrupt();
+    let ended = given_up.wait();
+    assert_eq!(ended.code, Some(130), "{}", ended.said);
+    assert!(ended.said.contains("interrupted"), "{}", ended.said);
     let statistics = capture.stop().statistics("fs0");
     assert_eq!((statistics.stored, statistics.dropped), (arrived, 0));
     // Once it is read, nothing is missing: what it had not read yet is in the store.

@@ -18,6 +18,7 @@ mod interfaces;
 mod killed;
 mod loss;
 mod outputs;
+mod own;
 mod pace;
 mod pcap;
 mod program;

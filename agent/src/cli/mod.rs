@@ -29,6 +29,8 @@ mod query;
 mod query_text;
 #[cfg(feature = "engine")]
 mod reference;
+#[cfg(any(feature = "capture", feature = "engine"))]
+mod signals;
 mod status;
 mod store;
 #[cfg(feature = "engine")]

@@ -58,11 +58,13 @@ impl Output {
     }
 
     pub(super) fn open(&self) -> Result<Box<dyn Write>, Error> {
+        self.open_or(io::stdout())
+    }
+
+    /// With this for standard output.
+    pub(super) fn open_or(&self, stdout: impl Write + 'static) -> Result<Box<dyn Write>, Error> {
         match &self.path {
-            None => Ok(Box::new(BufWriter::with_capacity(
-                OUTPUT_BUFFER,
-                io::stdout(),
-            ))),
+            None => Ok(Box::new(BufWriter::with_capacity(OUTPUT_BUFFER, stdout))),
             Some(path) => {
                 let file = File::create(path).map_err(|source| Error::File {
                     action: "write",
@@ -73,6 +75,7 @@ impl Output {
             }
         }
     }
+
     /// How it is drawn, for a terminal of this size.
     pub(super) fn options(
         &self,

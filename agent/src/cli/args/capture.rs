@@ -140,6 +140,10 @@ pub(in crate::cli) struct CaptureArgs {
     #[arg(short = 'q', long)]
     pub(in crate::cli) quiet: bool,
 
+    /// End in order when this process, which started the capture, has ended
+    #[arg(long, value_name = "PID", hide = true)]
+    pub(in crate::cli) end_with: Option<u32>,
+
     /// Keep only packets that match this libpcap expression, such as 'tcp port 443'
     #[arg(value_name = "FILTER", trailing_var_arg = true)]
     pub(in crate::cli) filter: Vec<String>,

@@ -23,6 +23,7 @@ use signal_hook::flag;
 
 use super::args::CaptureArgs;
 use super::error::Error;
+use super::signals::is_ignored;
 use crate::capture::filter::{Filter, FilterError};
 use crate::capture::guard::{self, GuardError, User, UserError};
 use crate::capture::split::{self, SplitError};
@@ -59,7 +60,13 @@ pub(super) fn run(args: &CaptureArgs) -> Result<u8, Error> {
             let reporter = report::Reporter::new(job.quiet, counted, &signals.report);
             worker::run(&job, end, signals, reporter)
         }
-        None => parent::run(&job, Signals::register(Hangup::Stops)?, &mut parent::Alone),
+        None => {
+            let signals = Signals::register(Hangup::Stops)?;
+            match args.end_with {
+                Some(process) => parent::run(&job, signals, &mut parent::Starter { process }),
+                None => parent::run(&job, signals, &mut parent::Alone),
+            }
+        }
     }
 }
 
@@ -127,20 +134,12 @@ impl Signals {
     }
 }
 
-fn is_ignored(signal: i32) -> bool {
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: changes nothing, and writes the present action where there is room for it.
-    let result = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
-    // SAFETY: filled by a call that succeeded.
-    result == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
-}
-
 /// The filter of the trailing words; `None` if there are none.
-pub(super) fn filter(args: &Job) -> Result<Option<Filter>, Error> {
-    if args.filter.is_empty() {
+pub(super) fn filter(job: &Job) -> Result<Option<Filter>, Error> {
+    if job.filter.is_empty() {
         return Ok(None);
     }
-    let expression = args.filter.join(" ");
+    let expression = job.filter.join(" ");
     let filter = Filter::compile(&expression, ETHERNET, WHOLE_PACKET);
     filter.map(Some).map_err(|error| match error {
         FilterError::Libpcap(_) => failed(&error, Some(error.hint().to_owned())),
@@ -152,8 +151,8 @@ pub(super) fn filter(args: &Job) -> Result<Option<Filter>, Error> {
 }
 
 /// The user of `-Z`.
-pub(super) fn user(args: &Job) -> Result<Option<User>, Error> {
-    let user = args.user.as_deref().map(User::find).transpose();
+pub(super) fn user(job: &Job) -> Result<Option<User>, Error> {
+    let user = job.user.as_deref().map(User::find).transpose();
     user.map_err(|error| match error {
         UserError::Unknown(_) => Error::Usage {
             message: error.to_string(),
@@ -164,8 +163,8 @@ pub(super) fn user(args: &Job) -> Result<Option<User>, Error> {
 }
 
 /// The group that may use the socket.
-pub(super) fn group(args: &Job) -> Result<Option<u32>, Error> {
-    let group = args.socket_group.as_deref().map(guard::find_group);
+pub(super) fn group(job: &Job) -> Result<Option<u32>, Error> {
+    let group = job.socket_group.as_deref().map(guard::find_group);
     group.transpose().map_err(|error| match error {
         UserError::UnknownGroup(_) => Error::Usage {
             message: error.to_string(),
@@ -175,8 +174,8 @@ pub(super) fn group(args: &Job) -> Result<Option<u32>, Error> {
     })
 }
 
-fn snaplen(args: &Job) -> u32 {
-    match args.snaplen {
+fn snaplen(job: &Job) -> u32 {
+    match job.snaplen {
         0 => WHOLE_PACKET,
         bytes => bytes.min(WHOLE_PACKET),
     }
@@ -184,9 +183,9 @@ fn snaplen(args: &Job) -> u32 {
 
 /// What the kernel is told: a filter sees whole packets, as tcpdump's does; the worker cuts them
 /// then.
-fn kernel_snaplen(args: &Job) -> u32 {
-    if args.filter.is_empty() {
-        snaplen(args)
+fn kernel_snaplen(job: &Job) -> u32 {
+    if job.filter.is_empty() {
+        snaplen(job)
     } else {
         WHOLE_PACKET
     }

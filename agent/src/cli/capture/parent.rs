@@ -1,7 +1,7 @@
 //! The privileged part: attaches to interfaces, follows them, starts the worker and ends with it. It touches no packet and no file.
 
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{ExitStatusExt as _, parent_id};
 use std::process::ExitStatus;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -22,19 +22,19 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Attaches, and captures until the worker ends; its exit code.
 pub(in crate::cli) fn run(
-    args: &Job,
+    job: &Job,
     signals: Signals,
     overseer: &mut dyn Overseer,
 ) -> Result<u8, Error> {
-    worker::check(args)?;
-    filter(args)?;
-    user(args)?;
+    worker::check(job)?;
+    filter(job)?;
+    user(job)?;
     // Before the worker, so that nothing is made or overwritten where it cannot start.
     let Started {
         attacher,
         changes,
         fds,
-    } = source::start(args, overseer)?;
+    } = source::start(job, overseer)?;
     let worker = match fds {
         Some(fds) => {
             let worker = spawn(&fds, overseer.passes())?;
@@ -54,6 +54,7 @@ pub(in crate::cli) fn run(
         overseer,
         stopping: false,
         detached: false,
+        unwatched: false,
     };
     // A worker that is gone, or speaks no sense, is over: its end says what there is to say.
     let _ = parent.send(changes).and_then(|()| parent.serve());
@@ -104,6 +105,20 @@ pub(super) struct Alone;
 
 impl Overseer for Alone {}
 
+/// The process that started this one for itself: where it ends, however, capture does.
+pub(super) struct Starter {
+    pub(super) process: u32,
+}
+
+impl Overseer for Starter {
+    fn turn(&mut self, signals: &Signals) -> Option<Update> {
+        if parent_id() != self.process {
+            signals.stop.store(true, Relaxed);
+        }
+        None
+    }
+}
+
 struct Parent<'a> {
     attacher: Attacher,
     worker: ParentEnd,
@@ -112,6 +127,8 @@ struct Parent<'a> {
     /// The worker was told to stop.
     stopping: bool,
     detached: bool,
+    /// The last look at the interfaces failed, which is said.
+    unwatched: bool,
 }
 
 impl Parent<'_> {
@@ -138,10 +155,18 @@ impl Parent<'_> {
                 self.update(update)?;
             }
             let changes = match self.attacher.poll(LOOK_INTERVAL) {
-                Ok(changes) => changes,
+                Ok(changes) => {
+                    self.unwatched = false;
+                    changes
+                }
                 Err(error) => {
                     std::thread::sleep(LOOK_INTERVAL);
-                    vec![Change::Note(error.to_string())]
+                    // Said once, not at each look.
+                    let said = std::mem::replace(&mut self.unwatched, true);
+                    match said {
+                        true => Vec::new(),
+                        false => vec![Change::Note(error.to_string())],
+                    }
                 }
             };
             self.send(changes)?;
@@ -260,15 +285,15 @@ pub(super) fn wanted(text: &str) -> Wanted {
 }
 
 /// The sizes given are of all rings of a kind together.
-pub(super) fn ring_settings(args: &Job) -> RingSettings {
+pub(super) fn ring_settings(job: &Job) -> RingSettings {
     let shards = RingSettings::default().shards;
     let each = |all: u64| u32::try_from(all / u64::from(shards)).unwrap_or(1 << 30);
     RingSettings {
-        tuple_ring_bytes: each(args.tuple_ring),
-        packet_ring_bytes: if args.no_pcap {
+        tuple_ring_bytes: each(job.tuple_ring),
+        packet_ring_bytes: if job.no_pcap {
             0
         } else {
-            each(args.packet_ring)
+            each(job.packet_ring)
         },
         shards,
     }

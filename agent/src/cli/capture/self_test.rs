@@ -24,14 +24,14 @@ const RECORD_HEADER: f64 = store::RECORD_HEADER as f64;
 const WATCH: Duration = Duration::from_secs(1);
 
 /// Measures, and prints what was measured.
-pub(super) fn run(args: &Job) -> Result<u8, Error> {
+pub(super) fn run(job: &Job) -> Result<u8, Error> {
     let signals = Signals::register(Hangup::Stops)?;
-    let folder = args.store.as_deref().map(existing);
-    let link = (!args.interface.is_empty())
-        .then(|| Link::watch(&args.interface))
+    let folder = job.store.as_deref().map(existing);
+    let link = (!job.interface.is_empty())
+        .then(|| Link::watch(&job.interface))
         .transpose()?;
     let report = self_test::run(&Plan {
-        rings: ring_settings(args),
+        rings: ring_settings(job),
         folder: folder.as_deref(),
         time: TIME,
         stop: Arc::clone(&signals.stop),

@@ -16,10 +16,10 @@ const VARIABLE: &str = "SSH_CONNECTION";
 const MAX_ANCESTORS: usize = 32;
 
 /// The session's connection, where what is printed goes through it.
-pub(super) fn own(args: &Job) -> Option<Connection> {
-    let stream = args.write.as_deref() == Some("-".as_ref()) && leaves(&io::stdout());
-    let status = !args.quiet && io::stderr().is_terminal();
-    if args.own || !(stream || status) {
+pub(super) fn own(job: &Job) -> Option<Connection> {
+    let stream = job.write.as_deref() == Some("-".as_ref()) && leaves(&io::stdout());
+    let status = !job.quiet && io::stderr().is_terminal();
+    if job.own || !(stream || status) {
         return None;
     }
     let here = std::env::var(VARIABLE).ok();

@@ -35,17 +35,17 @@ impl Contradiction {
     }
 
     /// The first there is.
-    pub(in crate::cli) fn find(args: &Job) -> Option<Self> {
-        if args.source != CaptureSource::PacketSocket {
+    pub(in crate::cli) fn find(job: &Job) -> Option<Self> {
+        if job.source != CaptureSource::PacketSocket {
             return None;
         }
-        if args.no_pcap {
+        if job.no_pcap {
             let why = "whose tuples are made by the kernel program";
             Some(Self::new("--no-pcap", "capture.packets", why))
-        } else if args.mode != AttachMode::Auto {
+        } else if job.mode != AttachMode::Auto {
             let why = "which says where the kernel program runs";
             Some(Self::new("--mode", "capture.mode", why))
-        } else if args.egress {
+        } else if job.egress {
             let why = "which is a part of the kernel program";
             Some(Self::new("--egress", "capture.egress", why))
         } else {
@@ -55,10 +55,10 @@ impl Contradiction {
 }
 
 /// Refuses flags that contradict each other.
-pub(super) fn check(args: &Job, self_test: bool) -> Result<(), Error> {
-    let self_test = (self_test && args.source == CaptureSource::PacketSocket)
+pub(super) fn check(job: &Job, self_test: bool) -> Result<(), Error> {
+    let self_test = (self_test && job.source == CaptureSource::PacketSocket)
         .then(|| Contradiction::new("--self-test", "", "which measures the kernel program"));
-    match Contradiction::find(args).or(self_test) {
+    match Contradiction::find(job).or(self_test) {
         None => Ok(()),
         Some(Contradiction { flag, why, .. }) => Err(Error::Usage {
             message: format!("{flag}, {why}, cannot be used with --source packet-socket"),
@@ -68,30 +68,30 @@ pub(super) fn check(args: &Job, self_test: bool) -> Result<(), Error> {
 }
 
 /// The ring of each interface's socket.
-pub(super) fn shape(args: &Job) -> RingShape {
-    RingShape::of(args.packet_ring)
+pub(super) fn shape(job: &Job) -> RingShape {
+    RingShape::of(job.packet_ring)
 }
 
 /// Attaches to the interfaces in the way that is asked for, or that is possible.
-pub(super) fn start(args: &Job, overseer: &mut dyn Overseer) -> Result<Started, Error> {
-    if args.source == CaptureSource::PacketSocket {
-        return sockets(args);
+pub(super) fn start(job: &Job, overseer: &mut dyn Overseer) -> Result<Started, Error> {
+    if job.source == CaptureSource::PacketSocket {
+        return sockets(job);
     }
-    let refusal = match xdp(args)? {
+    let refusal = match xdp(job)? {
         Ok(started) => return Ok(started),
         Err(refusal) => refusal,
     };
     // Who names a mode, or wants tuples alone, means the kernel program.
-    let could = args.source == CaptureSource::Auto
-        && args.mode == AttachMode::Auto
-        && !(args.no_pcap || args.egress)
+    let could = job.source == CaptureSource::Auto
+        && job.mode == AttachMode::Auto
+        && !(job.no_pcap || job.egress)
         && refusal.lets_try_sockets();
     if could && capabilities::held().is_ok_and(|held| held.has(NET_RAW)) {
         overseer.warn(&warning(&refusal));
-        return sockets(args);
+        return sockets(job);
     }
     let error = Error::from(refusal);
-    Err(if args.no_pcap || args.egress {
+    Err(if job.no_pcap || job.egress {
         error
     } else {
         with_hint(error)
@@ -172,23 +172,23 @@ fn with_hint(error: Error) -> Error {
 }
 
 /// The outer error is one that another source would have, too.
-fn xdp(args: &Job) -> Result<Result<Started, Refusal>, Error> {
-    let mut program = match Program::load(&parent::ring_settings(args)) {
+fn xdp(job: &Job) -> Result<Result<Started, Refusal>, Error> {
+    let mut program = match Program::load(&parent::ring_settings(job)) {
         Ok(program) => program,
         Err(error) => return Ok(Err(Refusal::Program(error))),
     };
-    if args.egress
+    if job.egress
         && let Err(error) = program.load_egress()
     {
         return Ok(Err(Refusal::Program(error)));
     }
     let fds = program.map_fds()?;
-    let facts = if args.verbose {
+    let facts = if job.verbose {
         program.facts()?
     } else {
         Vec::new()
     };
-    match attach(args, program) {
+    match attach(job, program) {
         Ok((attacher, changes)) => Ok(Ok(Started {
             attacher,
             changes: facts.into_iter().map(Change::Note).chain(changes).collect(),
@@ -208,12 +208,12 @@ const fn is_sockets_too(error: &AttachError) -> bool {
     )
 }
 
-fn sockets(args: &Job) -> Result<Started, Error> {
+fn sockets(job: &Job) -> Result<Started, Error> {
     let wish = SocketWish {
-        shape: shape(args),
-        promiscuous: !args.no_promiscuous_mode,
+        shape: shape(job),
+        promiscuous: !job.no_promiscuous_mode,
     };
-    let (attacher, changes) = attach(args, SocketSource::new(wish))?;
+    let (attacher, changes) = attach(job, SocketSource::new(wish))?;
     Ok(Started {
         attacher,
         changes,
@@ -221,20 +221,20 @@ fn sockets(args: &Job) -> Result<Started, Error> {
     })
 }
 
-fn attach(args: &Job, source: impl Into<Source>) -> Result<(Attacher, Vec<Change>), AttacherError> {
-    let wanted = args.interface.iter().map(|text| parent::wanted(text));
-    Attacher::start(source, wanted.collect(), what(args), args.absent)
+fn attach(job: &Job, source: impl Into<Source>) -> Result<(Attacher, Vec<Change>), AttacherError> {
+    let wanted = job.interface.iter().map(|text| parent::wanted(text));
+    Attacher::start(source, wanted.collect(), what(job), job.absent)
 }
 
-fn what(args: &Job) -> What {
+fn what(job: &Job) -> What {
     What {
-        snaplen: kernel_snaplen(args),
-        mode: match args.mode {
+        snaplen: kernel_snaplen(job),
+        mode: match job.mode {
             AttachMode::Auto => Mode::Auto,
             AttachMode::Native => Mode::Native,
             AttachMode::Generic => Mode::Generic,
         },
-        packets: !args.no_pcap,
-        egress: args.egress,
+        packets: !job.no_pcap,
+        egress: job.egress,
     }
 }

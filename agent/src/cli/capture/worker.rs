@@ -53,17 +53,17 @@ pub(in crate::cli) trait Teller {
 }
 
 /// Refuses what the worker could not do, while nothing is done yet.
-pub(super) fn check(args: &Job) -> Result<(), Error> {
-    if args.no_pcap && !args.filter.is_empty() {
+pub(super) fn check(job: &Job) -> Result<(), Error> {
+    if job.no_pcap && !job.filter.is_empty() {
         return Err(Error::Usage {
             message: format!(
                 "the capture filter '{}' needs packets, which --no-pcap does not copy",
-                args.filter.join(" ")
+                job.filter.join(" ")
             ),
             hint: "leave the filter out, or --no-pcap".to_owned(),
         });
     }
-    if args.no_pcap || args.write.is_some() || args.store.is_some() {
+    if job.no_pcap || job.write.is_some() || job.store.is_some() {
         return Ok(());
     }
     Err(Error::Usage {
@@ -74,23 +74,23 @@ pub(super) fn check(args: &Job) -> Result<(), Error> {
 
 /// Gives up all privileges, and records until it is told to stop; the exit code.
 pub(in crate::cli) fn run(
-    args: &Job,
+    job: &Job,
     mut end: WorkerEnd,
     signals: Signals,
     mut reporter: impl Teller,
 ) -> Result<u8, Error> {
-    let keep = filter(args)?
+    let keep = filter(job)?
         .map(|filter| -> Keep { Box::new(move |data, wire_len| filter.accepts(data, wire_len)) });
-    let user = user(args)?;
-    let own = session::own(args);
-    let feed = feed(args, &mut end)?;
+    let user = user(job)?;
+    let own = session::own(job);
+    let feed = feed(job, &mut end)?;
     // Before anything is made or overwritten: it may be refused.
-    let group = group(args)?;
-    let metrics = args.metrics.map(metrics::Listener::bind).transpose()?;
-    let target = Target::prepare(args, user.as_ref())?;
+    let group = group(job)?;
+    let metrics = job.metrics.map(metrics::Listener::bind).transpose()?;
+    let target = Target::prepare(job, user.as_ref())?;
     let offer = Offer::bind(
         target.store(),
-        args.socket(),
+        job.socket(),
         (user.as_ref(), group),
         metrics,
     );
@@ -98,16 +98,16 @@ pub(in crate::cli) fn run(
         user: user.as_ref(),
         sandbox: target.sandbox(),
     })?;
-    let (output, board) = target.open(args)?;
+    let (output, board) = target.open(job)?;
     say_first(&mut reporter, &notes, own);
     let mut served = offer.serve(board);
     served.notes().iter().for_each(|note| reporter.note(note));
     let settings = Settings {
         keep,
         own: Own::new(own.as_slice()),
-        count: args.count,
-        duration: args.duration,
-        snaplen: snaplen(args),
+        count: job.count,
+        duration: job.duration,
+        snaplen: snaplen(job),
         stop: Arc::clone(&signals.stop),
     };
     let mut link = Piped {
@@ -173,7 +173,7 @@ fn parent_gone() -> Error {
 }
 
 /// What the parent chose: with its program it passes counters, without it sockets come.
-fn feed(args: &Job, end: &mut WorkerEnd) -> Result<Feed, Error> {
+fn feed(job: &Job, end: &mut WorkerEnd) -> Result<Feed, Error> {
     Ok(match end.take(COUNTERS) {
         Some(counters) => Feed::Xdp(MapFds {
             tuples: end.take_all(TUPLES),
@@ -181,8 +181,8 @@ fn feed(args: &Job, end: &mut WorkerEnd) -> Result<Feed, Error> {
             counters,
         }),
         None => Feed::Sockets {
-            shape: source::shape(args),
-            snaplen: kernel_snaplen(args),
+            shape: source::shape(job),
+            snaplen: kernel_snaplen(job),
         },
     })
 }
@@ -373,7 +373,7 @@ impl<'a> Target<'a> {
     }
 
     /// The output, and the board on which a store's commits are published.
-    fn open(self, args: &Job) -> Result<(Box<dyn Output>, Arc<Board>), Error> {
+    fn open(self, job: &Job) -> Result<(Box<dyn Output>, Arc<Board>), Error> {
         if let Some(folder) = self.folder() {
             check_writable(folder)?;
         }
@@ -381,11 +381,11 @@ impl<'a> Target<'a> {
             Self::Nowhere => (Box::new(Nowhere), Arc::default()),
             Self::Opened(output) => (output, Arc::default()),
             Self::Files { path, .. } => {
-                let stream = Stream::create(path, division(args), snaplen(args))?;
+                let stream = Stream::create(path, division(job), snaplen(job))?;
                 (Box::new(stream), Arc::default())
             }
             Self::Store(store) => {
-                let output = StoreOutput::open(store, store_options(args))?;
+                let output = StoreOutput::open(store, store_options(job))?;
                 let board = output.board();
                 (Box::new(output), board)
             }
@@ -436,24 +436,24 @@ fn folder_of(path: &Path, is_pattern: bool) -> PathBuf {
     }
 }
 
-fn division(args: &Job) -> Division {
+fn division(job: &Job) -> Division {
     Division {
-        bytes: args.file_size,
-        time: args.file_time,
-        count: args.file_count,
+        bytes: job.file_size,
+        time: job.file_time,
+        count: job.file_count,
     }
 }
 
-fn store_options(args: &Job) -> StoreOptions {
+fn store_options(job: &Job) -> StoreOptions {
     StoreOptions {
-        content: match args.no_pcap {
+        content: match job.no_pcap {
             true => Content::Tuples,
             false => Content::Packets,
         },
-        file_bytes: args.file_size,
-        file_time: args.file_time,
-        retention: args.retention.clone(),
-        compress: args.compress,
+        file_bytes: job.file_size,
+        file_time: job.file_time,
+        retention: job.retention.clone(),
+        compress: job.compress,
     }
 }
 

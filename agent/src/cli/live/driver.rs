@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::super::args::AnswerArgs;
 use super::super::error::Error;
 use super::super::{missed, query, unanswered};
+use super::stops::Stops;
 use super::view::View;
 use crate::capfile::Warning;
 use crate::exec::live::{Bit, Live};
@@ -45,18 +46,18 @@ pub(super) struct Job<'a> {
 }
 
 /// Runs it to its end; the exit code.
-pub(super) fn drive(job: Job<'_>) -> Result<u8, Error> {
+pub(super) fn drive(job: Job<'_>, stops: &Stops) -> Result<u8, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(job.options.partitions)
         .enable_all()
         .build()
         .map_err(Error::Runtime)?;
-    let result = runtime.block_on(run(job));
+    let result = runtime.block_on(run(job, stops));
     runtime.shutdown_background();
     result
 }
 
-async fn run(job: Job<'_>) -> Result<u8, Error> {
+async fn run(job: Job<'_>, stops: &Stops) -> Result<u8, Error> {
     let report = Arc::new(ScanReport::default());
     let window = job.every.unwrap_or(super::DEFAULT_EVERY);
     let window_ns = wall::nanos(window);
@@ -67,24 +68,28 @@ async fn run(job: Job<'_>) -> Result<u8, Error> {
     if let Some(rows) = job.max_rows {
         live.limit_rows(rows);
     }
-    let mut view = View::new(job.answer, &job.pipeline, job.every.is_some(), &live);
-    // Before anything that takes time: Ctrl-C must not end it without a word.
-    let mut signals = Signals::new().map_err(Error::Runtime)?;
+    let windows = job.every.is_some();
+    let mut view = View::new(job.answer, &job.pipeline, windows, &live, stops.clone());
     let mut source = Source::start(job.feed, job.duration)?;
-    let failed = match begin(&mut live, job.past.as_ref(), &mut signals).await {
-        Ok(()) => follow(&mut live, &mut view, &mut source, &mut signals).await,
-        error => error,
+    let followed = async {
+        begin(&mut live, job.past.as_ref(), stops).await?;
+        follow(&mut live, &mut view, &mut source, stops).await
     };
+    // The user who says it twice does not want to wait for the last packets.
+    let followed = unless_twice(stops, followed).await;
     let warnings = source.end();
-    if let Err(error) = failed {
+    if let Err(error) = followed {
         view.leave();
         return Err(error);
     }
-    let last = live.close_until(i64::MAX, view.shows_windows()).await?;
-    view.windows(&live, &last).await?;
     report.add_warnings(&warnings);
     let missed = |answer: &Answer| missed::of(job.store.as_deref(), &job.pipeline, answer);
-    let missed = view.last(&live, missed).await?;
+    let ended = async {
+        let last = live.close_until(i64::MAX, view.shows_windows()).await?;
+        view.windows(&live, &last).await?;
+        view.last(&live, missed).await
+    };
+    let missed = unless_twice(stops, ended).await?;
     query::notes(&report);
     if live.late_packets() > 0 {
         eprintln!(
@@ -102,32 +107,30 @@ async fn run(job: Job<'_>) -> Result<u8, Error> {
     Ok(if damaged && job.answer.strict { 3 } else { 0 })
 }
 
-/// What the user says meanwhile.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    resized: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            resized: signal(SignalKind::window_change())?,
-        })
+/// What comes of it, unless the user wants to end at once.
+async fn unless_twice<T>(
+    stops: &Stops,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        biased;
+        () = stops.twice() => Err(Error::Interrupted),
+        // What was given up half way failed for that reason.
+        done = work => match stops.said() {
+            0 | 1 => done,
+            _ => Err(Error::Interrupted),
+        },
     }
 }
 
 /// Takes in what is there already. As long as a part of it is missing there is no answer.
-async fn begin(live: &mut Live, past: Option<&Bit>, signals: &mut Signals) -> Result<(), Error> {
+async fn begin(live: &mut Live, past: Option<&Bit>, stops: &Stops) -> Result<(), Error> {
     let Some(past) = past else {
         return Ok(());
     };
     tokio::select! {
         biased;
-        _ = signals.interrupt.recv() => Err(Error::Interrupted),
-        _ = signals.terminate.recv() => Err(Error::Interrupted),
+        () = stops.once() => Err(Error::Interrupted),
         taken = live.push(past) => Ok(taken?),
     }
 }
@@ -137,15 +140,18 @@ async fn follow(
     live: &mut Live,
     view: &mut View<'_>,
     source: &mut Source,
-    signals: &mut Signals,
+    stops: &Stops,
 ) -> Result<(), Error> {
-    let mut stops = 0;
+    let mut resized = signal(SignalKind::window_change()).map_err(Error::Runtime)?;
+    let mut stopped = false;
     loop {
         tokio::select! {
             biased;
-            _ = signals.interrupt.recv() => stops += 1,
-            _ = signals.terminate.recv() => stops += 1,
-            _ = signals.resized.recv() => view.refresh(live, true).await?,
+            () = stops.once(), if !stopped => {
+                stopped = true;
+                source.stop.store(true, Relaxed);
+            }
+            _ = resized.recv() => view.refresh(live, true).await?,
             step = source.steps.recv() => match step {
                 None => return Ok(()),
                 Some(step) => {
@@ -157,12 +163,6 @@ async fn follow(
                     }
                 }
             },
-        }
-        match stops {
-            0 => {}
-            1 => source.stop.store(true, Relaxed),
-            // The user does not want to wait for the last packets.
-            _ => return Err(Error::Interrupted),
         }
     }
 }

@@ -7,6 +7,7 @@ mod own;
 mod pipe;
 mod rows;
 mod screen;
+mod stops;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::time::Duration;
 use self::driver::{Job, drive};
 #[cfg(feature = "capture")]
 use self::own::OwnCapture;
+use self::stops::Stops;
 use super::args::{Every, GrowingArgs, QueryArgs, ReplayArgs};
 use super::courtesy::Courtesy;
 use super::error::Error;
@@ -39,7 +41,8 @@ pub(in crate::cli) fn replay(args: &ReplayArgs) -> Result<u8, Error> {
     let pipeline = query::resolve(&text, &args.answer)?;
     let inputs = capfile::discover(&args.read)?;
     let feed = Replay::new(&inputs, &args.tag, args.speed)?;
-    drive(Job {
+    let stops = Stops::listen().map_err(Error::Runtime)?;
+    let job = Job {
         options: query::limits(&args.answer),
         pipeline,
         answer: &args.answer,
@@ -49,17 +52,20 @@ pub(in crate::cli) fn replay(args: &ReplayArgs) -> Result<u8, Error> {
         duration: None,
         max_rows: None,
         store: None,
-    })
+    };
+    drive(job, &stops)
 }
 
 /// Answers over what arrives; the exit code.
 pub(in crate::cli) fn query(args: &QueryArgs) -> Result<u8, Error> {
     let text = query_text::read(&args.text)?;
     let pipeline = query::resolve(&text, &args.answer)?;
+    // Before anything that takes time: Ctrl-C must not end it without a word.
+    let stops = Stops::listen().map_err(Error::Runtime)?;
     let (mut source, store) = match &args.store {
         Some(store) => (following(store, args, &pipeline)?, store.clone()),
         None => {
-            let (feed, store) = own(args, &pipeline)?;
+            let (feed, store) = own(args, &pipeline, &stops)?;
             let source = Source {
                 feed,
                 past: None,
@@ -85,7 +91,7 @@ pub(in crate::cli) fn query(args: &QueryArgs) -> Result<u8, Error> {
             allowed.as_secs_f64()
         );
     }
-    drive(Job {
+    let job = Job {
         options: source.options,
         pipeline,
         answer: &args.answer,
@@ -95,22 +101,27 @@ pub(in crate::cli) fn query(args: &QueryArgs) -> Result<u8, Error> {
         duration,
         max_rows: source.limits.rows,
         store: Some(store),
-    })
+    };
+    drive(job, &stops)
 }
 
 /// What this program captures itself, and the store that it goes through.
 #[cfg(feature = "capture")]
-fn own(args: &QueryArgs, pipeline: &Pipeline) -> Result<(Box<dyn Feed>, PathBuf), Error> {
+fn own(
+    args: &QueryArgs,
+    pipeline: &Pipeline,
+    stops: &Stops,
+) -> Result<(Box<dyn Feed>, PathBuf), Error> {
     if args.interface.is_empty() {
         return Err(nothing_to_follow());
     }
-    let capture = OwnCapture::start(args, wants(pipeline))?;
+    let capture = OwnCapture::start(args, wants(pipeline), stops)?;
     let store = capture.store().to_owned();
     Ok((Box::new(capture), store))
 }
 
 #[cfg(not(feature = "capture"))]
-fn own(_: &QueryArgs, _: &Pipeline) -> Result<(Box<dyn Feed>, PathBuf), Error> {
+fn own(_: &QueryArgs, _: &Pipeline, _: &Stops) -> Result<(Box<dyn Feed>, PathBuf), Error> {
     Err(nothing_to_follow())
 }
 

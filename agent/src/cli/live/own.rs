@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -13,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::super::args::QueryArgs;
 use super::super::error::Error;
+use super::stops::Stops;
 use crate::capfile::Warning;
 use crate::live::{self, Feed, Following, Step};
 use crate::serve::client::Client;
@@ -24,6 +26,9 @@ use crate::wall;
 /// What is kept of the packets while the query is behind, and the size of a file of it.
 const KEPT: &str = "512MiB";
 const FILE: &str = "64MiB";
+
+/// What the folders of such captures begin with.
+const NAME: &str = "flowsift-live-";
 
 /// How long the capture may take to start.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,7 +50,7 @@ impl OwnCapture {
     ///
     /// # Errors
     /// If it cannot be started: in its own words.
-    pub(super) fn start(args: &QueryArgs, wants: Wants) -> Result<Self, Error> {
+    pub(super) fn start(args: &QueryArgs, wants: Wants, stops: &Stops) -> Result<Self, Error> {
         let store = Folder::create(args.answer.temp_dir.as_deref())?;
         let program = std::env::current_exe().map_err(Error::Runtime)?;
         let mut command = Command::new(program);
@@ -55,6 +60,9 @@ impl OwnCapture {
             .arg("--store")
             .arg(&store.0);
         command.args(["--keep-size", KEPT, "-C", FILE]);
+        // Ctrl-C is this process's to hear, which ends the capture in order; so is its own end.
+        command.process_group(0);
+        command.args(["--end-with", &std::process::id().to_string()]);
         for interface in &args.interface {
             command.arg("-i").arg(interface);
         }
@@ -74,7 +82,7 @@ impl OwnCapture {
                 }
             });
         }
-        let agent = connect(&mut child, &said, &store.0)?;
+        let agent = connect(&mut child, &said, &store.0, stops)?;
         let tail = Tail::new(&store.0, wants, Some(&Default::default()))?;
         let following = Following::new(&store.0, tail, Some(agent));
         Ok(Self {
@@ -92,11 +100,21 @@ impl OwnCapture {
 }
 
 /// Waits until the capture answers.
-fn connect(child: &mut Child, said: &Receiver<String>, store: &Path) -> Result<Client, Error> {
+fn connect(
+    child: &mut Child,
+    said: &Receiver<String>,
+    store: &Path,
+    stops: &Stops,
+) -> Result<Client, Error> {
     let started = Instant::now();
     loop {
         if let Ok(agent) = Client::connect(store, Want::Commits) {
             return Ok(agent);
+        }
+        if stops.said() > 0 {
+            let _ = kill_process(Pid::from_child(child), Signal::INT);
+            let _ = child.wait();
+            return Err(Error::Interrupted);
         }
         let ended = child.try_wait().map_err(Error::Runtime)?;
         if ended.is_some() || started.elapsed() > PATIENCE {
@@ -151,11 +169,8 @@ struct Folder(PathBuf);
 impl Folder {
     fn create(parent: Option<&Path>) -> Result<Self, Error> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
-        let path = parent.join(format!(
-            "flowsift-live-{}-{}",
-            std::process::id(),
-            wall::now_ns()
-        ));
+        remove_left(&parent);
+        let path = parent.join(format!("{NAME}{}-{}", std::process::id(), wall::now_ns()));
         // Packets are nobody else's business, and a folder that is there already is not ours.
         fs::DirBuilder::new()
             .mode(0o700)
@@ -172,5 +187,33 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Removes what queries left that were killed. A capture that runs answers; one that starts has a
+/// young folder.
+fn remove_left(parent: &Path) {
+    let user = rustix::process::geteuid().as_raw();
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_one = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(NAME));
+        let is_old = |metadata: &fs::Metadata| {
+            let age = metadata
+                .modified()
+                .ok()
+                .and_then(|time| time.elapsed().ok());
+            age.is_some_and(|age| age > PATIENCE * 3)
+        };
+        // Of the entry itself, not of what it may lead to.
+        let ours = entry
+            .metadata()
+            .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == user && is_old(&metadata));
+        if is_one && ours && Client::connect(&path, Want::Commits).is_err() {
+            // What cannot be removed is in nobody's way.
+            let _ = fs::remove_dir_all(&path);
+        }
     }
 }

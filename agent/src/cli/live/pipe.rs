@@ -6,8 +6,9 @@ use super::super::args::AnswerArgs;
 use super::super::error::Error;
 use super::super::output::{self, Output};
 use super::super::terminal;
+use super::stops::Stdout;
 use crate::exec::Answer;
-use crate::exec::live::{Closed, Live};
+use crate::exec::live::{Closed, Live, Span};
 use crate::missed::Missed;
 use crate::plan::pipeline::Pipeline;
 use crate::text;
@@ -18,16 +19,23 @@ pub(super) struct Pipe<'a> {
     pipeline: &'a Pipeline,
     /// Whether an answer over all follows: then lines that begin with # tell answers apart.
     blocks: bool,
+    stdout: Stdout,
     output: Option<Output>,
     shown: bool,
 }
 
 impl<'a> Pipe<'a> {
-    pub(super) fn new(args: &'a AnswerArgs, pipeline: &'a Pipeline, blocks: bool) -> Self {
+    pub(super) fn new(
+        args: &'a AnswerArgs,
+        pipeline: &'a Pipeline,
+        blocks: bool,
+        stdout: Stdout,
+    ) -> Self {
         Self {
             args,
             pipeline,
             blocks,
+            stdout,
             output: None,
             shown: false,
         }
@@ -35,13 +43,13 @@ impl<'a> Pipe<'a> {
 
     pub(super) async fn window(&mut self, live: &Live, window: &Closed) -> Result<(), Error> {
         let mut answer = live.window_answer(window).await?;
-        let title = match window.start_ns {
-            i64::MIN => "# packets without a time".to_owned(),
-            start => format!(
-                "# window {} {}",
-                text::time(start),
-                text::duration(live.window_ns())
-            ),
+        let title = match window.span {
+            Span::NoTime => "# packets without a time".to_owned(),
+            Span::Before(end) => format!("# before {}", text::time(end)),
+            Span::From(start, end) => {
+                let width = text::duration(end.saturating_sub(start));
+                format!("# window {} {width}", text::time(start))
+            }
         };
         self.show(&mut answer, &title, |_| Ok(Missed::default()))
             .await?;
@@ -76,6 +84,10 @@ impl<'a> Pipe<'a> {
         let mut options = output.options(self.args, self.pipeline, terminal::size());
         options.header = self.blocks || !self.shown;
         let mut text = Vec::new();
+        if self.blocks {
+            let gap = if self.shown { "\n" } else { "" };
+            writeln!(text, "{gap}{title}")?;
+        }
         let missed = output::show(
             answer,
             output.format,
@@ -85,14 +97,8 @@ impl<'a> Pipe<'a> {
             missed,
         )
         .await?;
-        let mut out = std::io::stdout().lock();
-        if self.blocks {
-            let gap = if self.shown { "\n" } else { "" };
-            writeln!(out, "{gap}{title}")?;
-        }
         self.shown = true;
-        out.write_all(&text)?;
-        out.flush()?;
+        self.stdout.write_all(&text)?;
         Ok(missed)
     }
 }

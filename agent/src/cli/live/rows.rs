@@ -6,6 +6,7 @@ use super::super::args::AnswerArgs;
 use super::super::error::Error;
 use super::super::output::Output;
 use super::super::terminal;
+use super::stops::Stops;
 use crate::exec::live::{Closed, Live};
 use crate::exec::{self, Answer};
 use crate::missed::Missed;
@@ -16,14 +17,16 @@ use crate::render::{self, Sink};
 pub(super) struct Rows<'a> {
     args: &'a AnswerArgs,
     pipeline: &'a Pipeline,
+    stops: Stops,
     sink: Option<Box<dyn Sink>>,
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(args: &'a AnswerArgs, pipeline: &'a Pipeline) -> Self {
+    pub(super) fn new(args: &'a AnswerArgs, pipeline: &'a Pipeline, stops: Stops) -> Self {
         Self {
             args,
             pipeline,
+            stops,
             sink: None,
         }
     }
@@ -59,7 +62,8 @@ impl<'a> Rows<'a> {
             let output = Output::choose(self.args, &answer.shape)?;
             let options = output.options(self.args, self.pipeline, terminal::size());
             let (shape, columns) = (answer.shape.clone(), answer.columns.clone());
-            let sink = render::sink(shape, columns, output.format, options, output.open()?)?;
+            let writer = output.open_or(self.stops.stdout())?;
+            let sink = render::sink(shape, columns, output.format, options, writer)?;
             self.sink = Some(sink);
         }
         match &mut self.sink {

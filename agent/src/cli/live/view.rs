@@ -8,6 +8,7 @@ use super::super::terminal;
 use super::pipe::Pipe;
 use super::rows::Rows;
 use super::screen::Screen;
+use super::stops::Stops;
 use crate::exec::Answer;
 use crate::exec::live::{Closed, Live};
 use crate::missed::Missed;
@@ -18,6 +19,7 @@ use crate::render::Format;
 pub(super) struct View<'a> {
     args: &'a AnswerArgs,
     pipeline: &'a Pipeline,
+    stops: Stops,
     how: How<'a>,
 }
 
@@ -38,6 +40,7 @@ impl<'a> View<'a> {
         pipeline: &'a Pipeline,
         windows: bool,
         live: &Live,
+        stops: Stops,
     ) -> Self {
         let to_file = args.output.is_some() || args.write.is_some();
         // A document has one answer, and a chart that is drawn is drawn on a screen.
@@ -52,13 +55,19 @@ impl<'a> View<'a> {
         } else if live.has_final_answer() && (!windows || to_file || !format_has_windows) {
             How::Last
         } else if live.has_final_answer() || is_text(args.format) && !to_file {
-            How::Pipe(Pipe::new(args, pipeline, live.has_final_answer()))
+            How::Pipe(Pipe::new(
+                args,
+                pipeline,
+                live.has_final_answer(),
+                stops.stdout(),
+            ))
         } else {
-            How::Rows(Rows::new(args, pipeline))
+            How::Rows(Rows::new(args, pipeline, stops.clone()))
         };
         Self {
             args,
             pipeline,
+            stops,
             how,
         }
     }
@@ -119,7 +128,7 @@ impl<'a> View<'a> {
         let mut answer = live.answer().await?;
         let output = Output::choose(self.args, &answer.shape)?;
         let options = output.options(self.args, self.pipeline, terminal::size());
-        let writer = output.open()?;
+        let writer = output.open_or(self.stops.stdout())?;
         output::show(&mut answer, output.format, options, writer, &mut 0, missed).await
     }
 }

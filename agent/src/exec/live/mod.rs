@@ -67,6 +67,8 @@ pub struct Live {
     closed_until_ns: i64,
     late: u64,
     seam: Seam,
+    /// The window that holds all of the past.
+    past: Option<i64>,
     max_rows: Option<u64>,
     /// Whether an answer had more rows than it may have.
     cut: Arc<AtomicBool>,
@@ -75,12 +77,20 @@ pub struct Live {
 /// A window that has closed.
 #[derive(Debug)]
 pub struct Closed {
-    /// Its first instant, in nanoseconds since the Unix epoch; `i64::MIN` for packets without a
-    /// time.
-    pub start_ns: i64,
-    /// The first instant behind it.
-    pub end_ns: i64,
+    /// When its packets are of.
+    pub span: Span,
     rows: Vec<Tape>,
+}
+
+/// A range of time, in nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// Packets without a time.
+    NoTime,
+    /// Everything before: the past of a query, whose windows close together.
+    Before(i64),
+    /// A first instant, and the one behind the last: of one window, or of several together.
+    From(i64, i64),
 }
 
 impl Live {
@@ -157,6 +167,7 @@ impl Live {
             closed_until_ns: i64::MIN,
             late: 0,
             seam: Seam::default(),
+            past: None,
             max_rows: None,
             cut: Arc::default(),
         };
@@ -217,6 +228,7 @@ impl Live {
     pub async fn push(&mut self, bit: &Bit) -> Result<(), Error> {
         let partitions = self.engine.partitions();
         self.seam = bit.seam(self.window_ns).unwrap_or(self.seam);
+        self.past = bit.past(self.window_ns).or(self.past);
         for (start, part) in bit.by_window(self.window_ns) {
             let (start, end) = self.seam.around(start, self.window_ns);
             let is_late = end <= self.closed_until_ns;
@@ -257,23 +269,24 @@ impl Live {
     pub async fn close_until(&mut self, time_ns: i64, each: bool) -> Result<Vec<Closed>, Error> {
         let mut closed: Vec<Closed> = Vec::new();
         while let Some(entry) = self.open.first_entry() {
-            let (start_ns, end_ns) = self.seam.around(*entry.key(), self.window_ns);
+            let key = *entry.key();
+            let (start_ns, end_ns) = self.seam.around(key, self.window_ns);
             if end_ns > time_ns {
                 break;
             }
             let rows = entry.remove();
+            let span = match key {
+                i64::MIN => Span::NoTime,
+                key if self.past == Some(key) => Span::Before(end_ns),
+                _ => Span::From(start_ns, end_ns),
+            };
             match closed.last_mut() {
                 Some(last) if !each => {
-                    last.end_ns = end_ns;
                     for (tape, more) in last.rows.iter_mut().zip(&rows) {
                         tape.append(&self.engine, more).await?;
                     }
                 }
-                _ => closed.push(Closed {
-                    start_ns,
-                    end_ns,
-                    rows,
-                }),
+                _ => closed.push(Closed { span, rows }),
             }
         }
         self.closed_until_ns = self.closed_until_ns.max(match time_ns {

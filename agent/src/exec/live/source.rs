@@ -102,6 +102,19 @@ impl Bit {
         }
     }
 
+    /// The key of the window that holds all packets before the seam, if there may be any.
+    pub(super) fn past(&self, window_ns: i64) -> Option<i64> {
+        match self {
+            Self::Frames { .. } | Self::Tuples { .. } => None,
+            Self::Files {
+                from_ns, seam_ns, ..
+            } => {
+                let seam = window_start(*seam_ns, window_ns, 0).max(*from_ns);
+                (*from_ns < seam).then(|| seam.saturating_sub(window_ns))
+            }
+        }
+    }
+
     /// The packets by start of their window, oldest first; those without a time at `i64::MIN`.
     ///
     /// Of files, all windows before the last are one part: nothing comes to them any more.
@@ -158,8 +171,8 @@ impl Bit {
                     Part::Files(files.clone(), options)
                 };
                 let mut parts = Vec::new();
-                if from < seam {
-                    parts.push((seam.saturating_sub(window_ns), part(from, seam)));
+                if let Some(past) = self.past(window_ns) {
+                    parts.push((past, part(from, seam)));
                 }
                 parts.push((window_start(seam, window_ns, 0), part(seam, to)));
                 parts

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::util::display::array_value_to_string;
 use futures::TryStreamExt as _;
 
-use super::{Bit, Live};
+use super::{Bit, Live, Span};
 use crate::capfile;
 use crate::decode::{Packet, Tuple};
 use crate::exec::scan::{ScanFile, ScanReport};
@@ -257,11 +257,14 @@ async fn a_window_answers_by_itself() {
     }
     let mut starts = Vec::new();
     for window in live.close_until(i64::MAX, true).await.unwrap() {
-        starts.push(window.start_ns);
-        assert_eq!(window.end_ns - window.start_ns, SECOND);
+        let Span::From(start_ns, end_ns) = window.span else {
+            panic!("{window:?}");
+        };
+        starts.push(start_ns);
+        assert_eq!(end_ns - start_ns, SECOND);
         let inside = |frame: &&Frames| {
             let time = frame.times().next().unwrap().unwrap();
-            (window.start_ns..window.end_ns).contains(&time)
+            (start_ns..end_ns).contains(&time)
         };
         let expected = frames.iter().filter(inside).count();
         let rows = rows(live.window_answer(&window).await.unwrap(), query).await;
@@ -314,13 +317,21 @@ async fn a_past_and_what_follows_answer_as_one_file() {
                 until_ns: cut_ns,
             };
             live.push(&past).await.unwrap();
+            let mut spans = Vec::new();
             for frames in &following {
                 let time_ns = frames.times().next().unwrap().unwrap();
                 let frames = Arc::clone(frames);
                 let tag = "pcap".into();
                 live.push(&Bit::Frames { frames, tag }).await.unwrap();
-                live.close_until(time_ns - SECOND, false).await.unwrap();
+                let closed = live.close_until(time_ns - SECOND, false).await.unwrap();
+                spans.extend(closed.iter().map(|window| window.span));
             }
+            let Some(&Span::Before(seam_ns)) = spans.first() else {
+                panic!("{query}: {spans:?}");
+            };
+            assert!(seam_ns <= cut_ns - 5 * SECOND, "{query}");
+            let is_past = |span: &&Span| matches!(span, Span::Before(_));
+            assert_eq!(spans.iter().filter(is_past).count(), 1, "{spans:?}");
             assert_eq!(live.late_packets(), 0, "{query}");
             let got = rows(live.answer().await.unwrap(), query).await;
             same(&got, &expected, query);
