@@ -26,6 +26,5 @@ mod self_test;
 mod served;
 mod service;
 mod sockets;
-mod speed;
 mod support;
 mod wire;

@@ -4,7 +4,7 @@
 //! `FLOWSIFT_LONG=1` runs it for ten minutes, at four fifths of the rate that loses nothing.
 
 use std::io::{BufRead as _, BufReader};
-use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agent_probe::{Pair, Program, Rate, frame, send};
@@ -13,8 +13,13 @@ use crate::growing::Growing;
 use crate::program::Capture;
 use crate::room::{alone, folder, path, say};
 
-/// One row a window.
-const QUERY: &str = "tag=pcap packet frame.Len | count | table -nt count";
+/// One row a window, which says whether all packets are there.
+const COUNT: &str = "tag=pcap packet frame.Len | count | table -nt count";
+
+/// The reference query as a table. What is sent has 65,536 sources.
+const REFERENCE: &str = "tag=pcap packet ipv4.DstIP !~ 10.0.0.0/8 ipv4.SrcIP tcp.DstPort \
+     | count by SrcIP,DstIP,DstPort | count by SrcIP | sort by count desc | limit 20 \
+     | table -nt SrcIP count";
 
 /// How long after its end a window may be printed.
 const SOON: Duration = Duration::from_secs(2);
@@ -79,59 +84,122 @@ fn a_live_query_under_load_is_prompt_small_and_costs_no_packet() {
         false => (20_000.0, Duration::from_secs(20)),
     };
     // The store stays small, however long it takes.
-    let capture = Capture::start(&["--store", &store], &["fs0"]);
-    let mut query = Growing::piped(&store, &["--every", "1s"], QUERY);
-    let stdout = query.child().stdout.take().unwrap();
-    let (output, lines) = mpsc::channel();
-    let reader = std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines() {
-            output.send((now(), line.unwrap())).unwrap();
-        }
-    });
-    let process = query.child().id();
-    let (sent, half) = std::thread::scope(|scope| {
+    let capture = Capture::start(&["--store", &store, "--keep-size", "2GB"], &["fs0"]);
+    let count = Watched::start(&store, COUNT);
+    let reference = Watched::start(&store, REFERENCE);
+    let (sent, halves) = std::thread::scope(|scope| {
         let sender = scope.spawn(|| load(&pair, Rate::PerSecond(rate), time));
         std::thread::sleep(time / 2);
-        let half = most_memory(process);
-        (sender.join().unwrap(), half)
+        let halves = [&count, &reference].map(Watched::most_memory);
+        (sender.join().unwrap(), halves)
     });
-    let whole = most_memory(process);
-    query.interrupt();
-    let ended = query.wait();
-    assert_eq!(ended.code, Some(0), "{}", ended.said);
-    reader.join().unwrap();
-    let lines: Vec<(Duration, String)> = lines.into_iter().collect();
+    let wholes = [&count, &reference].map(Watched::most_memory);
+    let (count, reference) = (count.end(), reference.end());
     let statistics = capture.stop().statistics("fs0");
     assert_eq!((statistics.stored, statistics.dropped), (sent, 0));
-    // Its state is one number.
-    assert!(whole <= half + half / 8, "{half} KiB, then {whole} KiB");
-    let place = lines
-        .iter()
-        .position(|(_, line)| line == "# answer")
-        .unwrap();
-    let (windows, answer) = lines.split_at(place);
-    let numbers = |lines: &[(Duration, String)]| -> Vec<u64> {
+    for (half, whole) in halves.iter().zip(&wholes) {
+        assert!(*whole <= half + half / 4, "{half} KiB, then {whole} KiB");
+    }
+    let numbers = |lines: &[Line]| -> Vec<u64> {
         let lines = lines.iter().filter_map(|(_, line)| line.parse().ok());
         lines.collect()
     };
-    assert_eq!(numbers(windows).iter().sum::<u64>(), sent);
-    assert_eq!(numbers(answer), [sent]);
-    let delays: Vec<Duration> = windows
+    assert_eq!(numbers(count.answer()), [sent], "{}", count.said);
+    let shown: u64 = numbers(count.windows()).iter().sum();
+    assert_eq!(
+        shown,
+        sent,
+        "in windows; {}\n{:?}",
+        count.said,
+        count.delays()
+    );
+    let rows = reference
+        .answer()
         .iter()
-        .filter_map(|(at, line)| {
+        .filter(|(_, line)| line.contains('\t'));
+    assert_eq!(rows.count(), 1 + 20, "{:?}", reference.answer());
+    for printed in [&count, &reference] {
+        let delays = printed.delays();
+        assert!(delays.len() as u64 >= time.as_secs(), "{}", delays.len());
+        let latest = delays.iter().max().unwrap();
+        assert!(*latest <= SOON, "{delays:?}");
+        say(&format!(
+            "{sent} packets at {rate:.0}/s, none lost; {} windows, each at most {latest:?} after \
+             its end; {halves:?} KiB, then {wholes:?} KiB",
+            delays.len()
+        ));
+    }
+}
+
+/// When a line was printed, and what it says.
+type Line = (Duration, String);
+
+/// A live query whose lines are read as they come.
+struct Watched {
+    query: Growing,
+    process: u32,
+    lines: JoinHandle<Vec<Line>>,
+}
+
+impl Watched {
+    fn start(store: &str, text: &str) -> Self {
+        let mut query = Growing::piped(store, &["--every", "1s"], text);
+        let stdout = query.child().stdout.take().unwrap();
+        let lines = std::thread::spawn(move || {
+            let lines = BufReader::new(stdout).lines();
+            lines.map(|line| (now(), line.unwrap())).collect()
+        });
+        Self {
+            process: query.child().id(),
+            query,
+            lines,
+        }
+    }
+
+    /// The most memory that it had so far, in KiB.
+    fn most_memory(&self) -> u64 {
+        most_memory(self.process)
+    }
+
+    fn end(self) -> Printed {
+        self.query.interrupt();
+        let ended = self.query.wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.said);
+        Printed {
+            lines: self.lines.join().unwrap(),
+            said: ended.said,
+        }
+    }
+}
+
+/// What a query printed: windows, and the answer over all.
+struct Printed {
+    lines: Vec<Line>,
+    said: String,
+}
+
+impl Printed {
+    fn answer_at(&self) -> usize {
+        let is_answer = |(_, line): &Line| line == "# answer";
+        self.lines.iter().position(is_answer).unwrap()
+    }
+
+    fn windows(&self) -> &[Line] {
+        &self.lines[..self.answer_at()]
+    }
+
+    fn answer(&self) -> &[Line] {
+        &self.lines[self.answer_at()..]
+    }
+
+    /// How long after its end each window was printed; the last are closed by the query's end.
+    fn delays(&self) -> Vec<Duration> {
+        let delay = |(at, line): &Line| {
             let time = line.strip_prefix("# window ")?.strip_suffix(" 1s")?;
-            let end: jiff::Timestamp = time.parse().unwrap();
-            let end = Duration::from_secs(u64::try_from(end.as_second()).unwrap() + 1);
-            // The last windows are closed by the end of the query.
+            let start: jiff::Timestamp = time.parse().unwrap();
+            let end = Duration::from_secs(u64::try_from(start.as_second()).unwrap() + 1);
             Some(at.saturating_sub(end))
-        })
-        .collect();
-    assert!(delays.len() as u64 >= time.as_secs(), "{}", delays.len());
-    let latest = delays.iter().max().unwrap();
-    assert!(*latest <= SOON, "{delays:?}");
-    say(&format!(
-        "{sent} packets at {rate:.0}/s, none lost; {} windows, each at most {latest:?} after its \
-         end; {half} KiB, then {whole} KiB",
-        delays.len()
-    ));
+        };
+        self.windows().iter().filter_map(delay).collect()
+    }
 }

@@ -14,11 +14,31 @@ find /var/lib/flowsift -name '*.pcap' | grep .
 apt-get install -y ./target/dist/flowsift_*.deb
 grep -q fs0 /etc/flowsift/flowsift.toml
 refuse systemctl is-enabled flowsift
+# An upgrade (here to the same version, by the same scripts) restarts what runs and keeps the rest.
+systemctl enable --now flowsift
+before=$(systemctl show -p MainPID --value flowsift)
+apt-get install -y --reinstall ./target/dist/flowsift_*.deb
+systemctl is-active flowsift
+systemctl is-enabled flowsift
+test "$before" != "$(systemctl show -p MainPID --value flowsift)"
+grep -q fs0 /etc/flowsift/flowsift.toml
+find /var/lib/flowsift -name '*.pcap' | grep .
+flowsift status
 # Purging asks nothing and leaves nothing but the user.
 apt-get purge -y flowsift
 refuse test -e /etc/flowsift
 refuse test -e /var/lib/flowsift
 id flowsift
 dpkg --audit
+# The tarball: the commands of docs/install.md.
+tar -C / --strip-components=1 --no-overwrite-dir -xzf target/dist/flowsift-*.tar.gz
+systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload
+printf '[capture]\ninterfaces = ["fs0"]\n' >/etc/flowsift/flowsift.toml
+systemctl start flowsift
+flowsift status
+systemctl stop flowsift
+tar -tzf target/dist/flowsift-*.tar.gz | sed 's,^[^/]*,,' | grep -v '/$' | xargs rm
+refuse command -v flowsift
+systemctl daemon-reload
 test -z "$(systemctl --failed --plain --no-legend)"
 echo "PACKAGE TEST PASSED"

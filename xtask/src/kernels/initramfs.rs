@@ -22,8 +22,7 @@ const TOOLS: [&str; 3] = ["ip", "mount", "unshare"];
 const USERS: &str = "root:x:0:0:root:/:/bin/busybox\nnobody:x:65534:65534:nobody:/:/bin/busybox\n";
 const GROUPS: &str = "root:x:0:\nnogroup:x:65534:\n";
 
-/// Builds the archive. `filter` names the tests to run, all if it is empty; those of speed would
-/// measure the emulator.
+/// Builds the archive. `filter` names the tests to run, all if it is empty.
 pub(super) fn build(root: &Path, kernel: &Kernel, built: &Built, filter: &str) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     for folder in ["proc", "sys", "dev", "tmp"] {
@@ -78,7 +77,7 @@ fn init(filter: &str) -> String {
          busybox insmod /veth.ko\n\
          ip link set lo up\n\
          busybox uname -sr\n\
-         /kernel-test --test-threads=1 --skip speed {filter}\n\
+         /kernel-test --test-threads=1 {filter}\n\
          echo \"{END}$?\"\n\
          busybox poweroff -f\n"
     )

@@ -19,6 +19,9 @@ const SETTLE: Duration = Duration::from_millis(1_200);
 /// leaves there what it has not read when it is asked to end.
 const ARRIVE: Duration = Duration::from_millis(1_500);
 
+/// How long a recorder may take to end. Stenotype was seen to wait for ever for its disk writes.
+const END: Duration = Duration::from_secs(30);
+
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -36,8 +39,8 @@ pub(super) struct Outcome {
     pub(super) sent: Sent,
     /// Frames that arrived on the interface; the wire's own queue may lose some.
     pub(super) arrived: u64,
-    /// What the recorder printed.
-    pub(super) printed: String,
+    /// What the recorder printed; `None` if it did not end when it was asked to.
+    pub(super) printed: Option<String>,
     /// Memory of the recorder's processes that is no ring, in bytes, over time.
     pub(super) memory: Vec<u64>,
 }
@@ -84,8 +87,13 @@ impl Lab {
         })?;
         std::thread::sleep(ARRIVE);
         let arrived = self.pair.arrived()? - before;
-        stop(&mut child)?;
-        let printed = fs::read_to_string(&log)?;
+        let printed = match stop(&mut child)? {
+            true => Some(fs::read_to_string(&log)?),
+            false => {
+                eprintln!("{} did not end: killed, and not counted", recorder.name);
+                None
+            }
+        };
         fs::remove_dir_all(&folder)?;
         Ok(Outcome {
             sent,
@@ -139,13 +147,21 @@ impl Lab {
     }
 }
 
-/// Asks the recorder to end, as Ctrl-C does, and waits until it has.
-fn stop(child: &mut Child) -> Result<()> {
+/// Asks the recorder to end, as Ctrl-C does; whether it did.
+fn stop(child: &mut Child) -> Result<bool> {
     let pid = libc::pid_t::try_from(child.id())?;
     // SAFETY: touches no memory; the process is our child, which nobody has waited for.
     unsafe { libc::kill(pid, libc::SIGINT) };
-    child.wait()?;
-    Ok(())
+    let asked = Instant::now();
+    while child.try_wait()?.is_none() {
+        if asked.elapsed() > END {
+            child.kill()?;
+            child.wait()?;
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(true)
 }
 
 mod tempdir {

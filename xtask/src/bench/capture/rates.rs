@@ -67,8 +67,11 @@ pub(super) fn measure(
 
 impl Cell {
     fn add(&mut self, recorder: &Recorder, outcome: &Outcome) -> Result<()> {
-        let recorded = (recorder.recorded)(&outcome.printed)
-            .ok_or_else(|| format!("{} said: {}", recorder.name, outcome.printed))?;
+        let Some(printed) = &outcome.printed else {
+            return Ok(());
+        };
+        let recorded = (recorder.recorded)(printed)
+            .ok_or_else(|| format!("{} said: {printed}", recorder.name))?;
         let (sent, arrived) = (outcome.sent.frames as f64, outcome.arrived as f64);
         let runs = self.losses.len() as f64;
         self.rate = (self.rate * runs + outcome.sent.rate()) / (runs + 1.0);
@@ -80,21 +83,21 @@ impl Cell {
         Ok(())
     }
 
-    /// The middle of the runs.
-    pub(super) fn loss(&self) -> f64 {
+    /// The middle of the runs that came to their end; `None` if none did.
+    pub(super) fn loss(&self) -> Option<f64> {
         let mut sorted = self.losses.clone();
         sorted.sort_by(f64::total_cmp);
-        sorted
-            .get(sorted.len().saturating_sub(1) / 2)
-            .copied()
-            .unwrap_or(1.0)
+        sorted.get(sorted.len().saturating_sub(1) / 2).copied()
     }
 }
 
 impl Line {
     /// The highest rate up to which no run lost anything by the median.
     pub(super) fn lossless(&self) -> Option<f64> {
-        let cells = self.cells.iter().take_while(|cell| cell.loss() == 0.0);
+        let cells = self
+            .cells
+            .iter()
+            .take_while(|cell| cell.loss() == Some(0.0));
         cells.last().map(|cell| cell.rate)
     }
 }

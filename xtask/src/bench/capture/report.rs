@@ -1,7 +1,7 @@
 //! The figures of `bench capture` as Markdown.
 
 use super::overload::Overload;
-use super::rates::Line;
+use super::rates::{Cell, Line};
 
 /// Loss by recorder and rate.
 pub(super) fn rates(lines: &[Line], rates: &[Option<f64>], runs: usize, bytes: u16) -> String {
@@ -16,7 +16,11 @@ pub(super) fn rates(lines: &[Line], rates: &[Option<f64>], runs: usize, bytes: u
         "---:|".repeat(heads.len())
     );
     for line in lines {
-        let losses: Vec<_> = line.cells.iter().map(|cell| percent(cell.loss())).collect();
+        let loss = |cell: &Cell| {
+            cell.loss()
+                .map_or_else(|| "did not end".to_owned(), percent)
+        };
+        let losses: Vec<_> = line.cells.iter().map(loss).collect();
         let memory = line.cells.iter().map(|cell| cell.memory).max().unwrap_or(0);
         let lossless = line.lossless().map_or_else(|| "none".to_owned(), millions);
         text += &format!(
@@ -27,7 +31,10 @@ pub(super) fn rates(lines: &[Line], rates: &[Option<f64>], runs: usize, bytes: u
         );
     }
     let sent = |at: usize| lines.iter().filter_map(move |line| line.cells.get(at));
-    let fastest = sent(rates.len().saturating_sub(1)).map(|cell| cell.rate);
+    let fastest = sent(rates.len().saturating_sub(1));
+    let fastest = fastest
+        .filter(|cell| cell.loss().is_some())
+        .map(|cell| cell.rate);
     let (low, high) = fastest.fold((f64::MAX, 0f64), |(low, high), rate| {
         (low.min(rate), high.max(rate))
     });
@@ -79,7 +86,6 @@ fn percent(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rates::Cell;
     use super::*;
 
     #[test]
@@ -92,9 +98,14 @@ mod tests {
         };
         let line = Line {
             name: "x",
-            cells: vec![cell(1e6, &[0.0, 0.0, 0.5]), cell(2e6, &[0.25, 0.0, 0.5])],
+            cells: vec![
+                cell(1e6, &[0.0, 0.0, 0.5]),
+                cell(2e6, &[0.25, 0.0, 0.5]),
+                cell(3e6, &[]),
+            ],
         };
-        let text = rates(&[line], &[Some(1.0), None], 3, 64);
-        assert!(text.contains("| x | 0 | 25.0 % | 1.00 M | 5 |"), "{text}");
+        let text = rates(&[line], &[Some(1.0), Some(2.0), None], 3, 64);
+        let row = "| x | 0 | 25.0 % | did not end | 1.00 M | 5 |";
+        assert!(text.contains(row), "{text}");
     }
 }
