@@ -165,15 +165,19 @@ impl Tail {
             if state.as_ref().is_some_and(known) {
                 continue;
             }
-            // The active file alone has grown: nothing has to be listed.
+            // The active file alone has grown: nothing has to be listed, unless it was closed since
+            // its writer was asked.
             let grown = state.filter(|state| state.sequence == place.sequence);
-            if let Some(state) = grown {
-                if let Some((path, content)) = active(folder, &state, source, place)? {
+            let opened = match &grown {
+                Some(state) => active(folder, state, source, place)?,
+                None => None,
+            };
+            match (grown, opened) {
+                (Some(state), Some((path, content))) => {
                     news.take(source, place, state.sequence, path, content, state.length);
                 }
-                continue;
+                _ => news.list(&self.store, source, place)?,
             }
-            news.list(&self.store, source, place)?;
         }
         Ok(news)
     }
@@ -446,6 +450,26 @@ mod tests {
         both.extend(expected(NOW + 400_000, 3));
         assert_eq!(times(&mut from_now), both);
         assert_eq!(tail.look().unwrap().writers, 0);
+    }
+
+    /// The writer says what it says, and goes on before its file is opened.
+    #[test]
+    fn a_file_that_is_closed_while_it_is_looked_at_is_read_at_once() {
+        let folder = Folder::new();
+        let (mut writer, _) =
+            SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+        let mut tail = Tail::new(folder.store(), Box::new(|_| true), None).unwrap();
+        writer.append(&block(NOW, 10));
+        assert_eq!(times(&mut tail), expected(NOW, 10));
+        writer.append(&block(NOW + 100_000, 20));
+        let path = folder.path().join(layout::STATE_FILE);
+        let said = std::fs::read(&path).unwrap();
+        writer.rotate();
+        while !folder.closed(1, NOW).exists() {
+            std::thread::yield_now();
+        }
+        std::fs::write(&path, said).unwrap();
+        assert_eq!(times(&mut tail), expected(NOW + 100_000, 20));
     }
 
     /// Counters start a file before packets come: it is not of the past.

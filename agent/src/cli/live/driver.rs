@@ -97,6 +97,12 @@ async fn run(job: Job<'_>, stops: &Stops) -> Result<u8, Error> {
             live.late_packets()
         );
     }
+    if live.packets_after_window() > 0 && view.shows_windows() {
+        eprintln!(
+            "warning: {} packets came after their window was shown; the answer over all has them",
+            live.packets_after_window()
+        );
+    }
     if live.is_cut() {
         let rows = job.max_rows.unwrap_or_default();
         eprintln!("warning: an answer had more than the {rows} rows that the agent allows");

@@ -66,6 +66,7 @@ pub struct Live {
     /// Windows that start before have closed.
     closed_until_ns: i64,
     late: u64,
+    after_window: u64,
     seam: Seam,
     /// The window that holds all of the past.
     past: Option<i64>,
@@ -166,6 +167,7 @@ impl Live {
             closed: Vec::new(),
             closed_until_ns: i64::MIN,
             late: 0,
+            after_window: 0,
             seam: Seam::default(),
             past: None,
             max_rows: None,
@@ -204,6 +206,11 @@ impl Live {
     /// windows are counted one by one.
     pub fn late_packets(&self) -> u64 {
         self.late
+    }
+
+    /// Packets that came after their window had closed, and that the answer over all has.
+    pub fn packets_after_window(&self) -> u64 {
+        self.after_window
     }
 
     /// What the scans met so far.
@@ -256,6 +263,7 @@ impl Live {
                 tape.add(&self.engine, plan).await?;
             }
             if is_late && start != i64::MIN {
+                self.after_window += part.len();
                 self.keep(&tapes).await?;
             } else {
                 self.open.insert(start, tapes);

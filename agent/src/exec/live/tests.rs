@@ -283,6 +283,27 @@ async fn a_window_answers_by_itself() {
     assert_eq!(live.late_packets(), 1);
 }
 
+/// Where no window counts by itself, the answer has them; those who saw the window do not.
+#[tokio::test]
+async fn what_comes_after_its_window_is_in_the_answer_and_counted() {
+    let frames = frames(&inputs(&["bittorrent/small_torrent_mse.pcap"]));
+    let query = "packet frame.Len | count | table -nt count";
+    let (options, report) = (RunOptions::default(), Arc::new(ScanReport::default()));
+    let live = Live::new(&pipeline(query), &options, SECOND, report).await;
+    let mut live = live.unwrap();
+    for at in [1, 0] {
+        let bit = Bit::Frames {
+            frames: Arc::new(frames[at].clone()),
+            tag: "pcap".into(),
+        };
+        live.push(&bit).await.unwrap();
+        live.close_until(i64::MAX, true).await.unwrap();
+    }
+    assert_eq!((live.packets_after_window(), live.late_packets()), (1, 0));
+    let rows = rows(live.answer().await.unwrap(), query).await;
+    assert!(rows.iter().any(|row| row == "2"), "{rows:?}");
+}
+
 /// What is there and what comes meet in the middle of a window, which is one.
 #[tokio::test]
 async fn a_past_and_what_follows_answer_as_one_file() {
