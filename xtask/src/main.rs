@@ -22,7 +22,7 @@ const USAGE: &str = "usage: cargo xtask TASK
                                            measure the reference query side by side
                                            (--ours: only flowsift and the limit)
   bench capture [--runs N] [--seconds S] [--frame BYTES] [--overload FRAMES] [--program PATH]
-        [--ours] [--only-overload|--only-beside]
+        [--recorder PART] [--only-overload|--only-beside]
                                            measure capture beside other recorders (needs root)
   dist [--binary PATH] [--out DIR] [--level N] [--test]
                                            make the Debian package and the tarball

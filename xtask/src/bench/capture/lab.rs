@@ -19,7 +19,7 @@ const SETTLE: Duration = Duration::from_millis(1_200);
 /// leaves there what it has not read when it is asked to end.
 const ARRIVE: Duration = Duration::from_millis(1_500);
 
-/// How long a recorder may take to end. Stenotype was seen to wait for ever for its disk writes.
+/// How long a recorder may take to end.
 const END: Duration = Duration::from_secs(30);
 
 /// How often memory is looked at.
@@ -87,7 +87,7 @@ impl Lab {
         })?;
         std::thread::sleep(ARRIVE);
         let arrived = self.pair.arrived()? - before;
-        let printed = match stop(&mut child)? {
+        let printed = match stop(&mut child, recorder.signal)? {
             true => Some(fs::read_to_string(&log)?),
             false => {
                 eprintln!("{} did not end: killed, and not counted", recorder.name);
@@ -147,11 +147,11 @@ impl Lab {
     }
 }
 
-/// Asks the recorder to end, as Ctrl-C does; whether it did.
-fn stop(child: &mut Child) -> Result<bool> {
+/// Ends the recorder; whether it did.
+fn stop(child: &mut Child, signal: libc::c_int) -> Result<bool> {
     let pid = libc::pid_t::try_from(child.id())?;
     // SAFETY: touches no memory; the process is our child, which nobody has waited for.
-    unsafe { libc::kill(pid, libc::SIGINT) };
+    unsafe { libc::kill(pid, signal) };
     let asked = Instant::now();
     while child.try_wait()?.is_none() {
         if asked.elapsed() > END {

@@ -36,7 +36,7 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     let seconds = args.value("--seconds", 2.0f64)?;
     let bytes = args.value("--frame", 64u16)?;
     let overload = args.value("--overload", OVERLOAD_FRAMES)?;
-    let ours = args.flag("--ours");
+    let named = args.value("--recorder", String::new())?;
     let only_overload = args.flag("--only-overload");
     let only_beside = args.flag("--only-beside");
     args.finish()?;
@@ -56,7 +56,7 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
         let words = ["capture", "--self-test", "--store", "."];
         let said = measure::run(Command::new(&lab.program).args(words))?;
         writeln!(out, "```text\n{}```\n", said.stdout)?;
-        let recorders: Vec<_> = recorders::present(ours).collect();
+        let recorders: Vec<_> = recorders::present(&named).collect();
         let lines = rates::measure(&lab, &recorders, &RATES, runs, seconds, bytes)?;
         out.write_all(report::rates(&lines, &RATES, runs, bytes).as_bytes())?;
         let result = beside::measure(&lab, runs, seconds, bytes)?;

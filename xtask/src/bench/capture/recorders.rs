@@ -10,6 +10,8 @@ pub(super) struct Recorder {
     package: &'static str,
     /// Folders that it wants to find in `STORE`.
     pub(super) folders: &'static [&'static str],
+    /// What ends it.
+    pub(super) signal: libc::c_int,
     /// `IFACE`, `STORE` and `FILE`, also behind a `=`, stand for what they are called in a run.
     pub(super) arguments: &'static [&'static str],
     /// Packets that it recorded, from what it printed.
@@ -23,6 +25,7 @@ const RECORDERS: [Recorder; 10] = [
         program: None,
         package: "",
         folders: &[],
+        signal: libc::SIGINT,
         arguments: &["capture", "-q", "-i", "IFACE", "-w", "/dev/null"],
         recorded: stored,
     },
@@ -31,6 +34,7 @@ const RECORDERS: [Recorder; 10] = [
         program: None,
         package: "",
         folders: &[],
+        signal: libc::SIGINT,
         arguments: &[
             "capture",
             "-q",
@@ -47,6 +51,7 @@ const RECORDERS: [Recorder; 10] = [
         program: None,
         package: "",
         folders: &[],
+        signal: libc::SIGINT,
         arguments: &["capture", "-q", "-i", "IFACE", "--store", "STORE"],
         recorded: stored,
     },
@@ -55,6 +60,7 @@ const RECORDERS: [Recorder; 10] = [
         program: Some("tcpdump"),
         package: "tcpdump",
         folders: &[],
+        signal: libc::SIGINT,
         arguments: &["-n", "-i", "IFACE", "-B", "65536", "-w", "/dev/null"],
         recorded: tcpdump,
     },
@@ -63,6 +69,7 @@ const RECORDERS: [Recorder; 10] = [
         program: Some("tcpdump"),
         package: "tcpdump",
         folders: &[],
+        signal: libc::SIGINT,
         arguments: &[
             "-n", "-i", "IFACE", "-B", "65536", "-Z", "root", "-w", "FILE",
         ],
@@ -73,6 +80,7 @@ const RECORDERS: [Recorder; 10] = [
         program: Some("dumpcap"),
         package: "wireshark-common",
         folders: &[],
+        signal: libc::SIGINT,
         arguments: &["-q", "-i", "IFACE", "-B", "64", "-w", "/dev/null"],
         recorded: dumpcap,
     },
@@ -81,6 +89,7 @@ const RECORDERS: [Recorder; 10] = [
         program: Some("dumpcap"),
         package: "wireshark-common",
         folders: &[],
+        signal: libc::SIGINT,
         arguments: &["-q", "-i", "IFACE", "-B", "64", "-w", "FILE"],
         recorded: dumpcap,
     },
@@ -89,6 +98,7 @@ const RECORDERS: [Recorder; 10] = [
         program: Some("netsniff-ng"),
         package: "netsniff-ng",
         folders: &[],
+        signal: libc::SIGINT,
         arguments: &["-s", "-i", "IFACE", "-S", "64MiB", "-o", "/dev/null"],
         recorded: netsniff,
     },
@@ -97,6 +107,7 @@ const RECORDERS: [Recorder; 10] = [
         program: Some("netsniff-ng"),
         package: "netsniff-ng",
         folders: &[],
+        signal: libc::SIGINT,
         arguments: &["-s", "-i", "IFACE", "-S", "64MiB", "-o", "FILE"],
         recorded: netsniff,
     },
@@ -105,6 +116,8 @@ const RECORDERS: [Recorder; 10] = [
         program: Some("stenotype"),
         package: "stenographer",
         folders: &["PKT0", "IDX0"],
+        // It was seen to wait for ever for its last write; each block's line is a last word.
+        signal: libc::SIGKILL,
         arguments: &[
             "--iface=IFACE",
             "--dir=STORE",
@@ -114,6 +127,8 @@ const RECORDERS: [Recorder; 10] = [
             "--seccomp=none",
             "--uid=root",
             "--gid=root",
+            "--blockage_sec=1",
+            "--stats_blocks=1",
             "-v",
         ],
         recorded: stenotype,
@@ -123,13 +138,13 @@ const RECORDERS: [Recorder; 10] = [
 /// Stores with rings of the usual size, under a sender that is faster.
 pub(super) const STORE: &Recorder = &RECORDERS[2];
 
-/// Those that can run here; of others it is said what they need.
-pub(super) fn present(ours: bool) -> impl Iterator<Item = &'static Recorder> {
+/// Those with this in their names that can run here; of others it is said what they need.
+pub(super) fn present(named: &str) -> impl Iterator<Item = &'static Recorder> {
     RECORDERS
         .iter()
-        .filter(move |recorder| match recorder.program {
+        .filter(move |recorder| recorder.name.contains(named))
+        .filter(|recorder| match recorder.program {
             None => true,
-            Some(_) if ours => false,
             Some(program) if is_installed(program) => true,
             Some(_) => {
                 eprintln!("SKIPPED: {}: install {}", recorder.name, recorder.package);
