@@ -38,7 +38,7 @@ systemctl start flowsift
 flowsift status
 systemctl stop flowsift
 tar -tzf target/dist/flowsift-*.tar.gz | sed 's,^[^/]*,,' | grep -v '/$' | xargs rm
-refuse command -v flowsift
+refuse test -e /usr/bin/flowsift
 systemctl daemon-reload
 test -z "$(systemctl --failed --plain --no-legend)"
 echo "PACKAGE TEST PASSED"
