@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::program::{Capture, command};
-use crate::room::{alone, folder, lost_by_veth, path, root, veth};
+use crate::room::{alone, folder, lost_by_veth, path, root, veth, wait_until};
 use crate::sender::tcpreplay;
 
 /// Reads each packet itself, and keeps all processors busy.
@@ -33,6 +33,10 @@ fn queries_without_end_cost_no_packet() {
         // A modest rate: what the machine does besides is not known.
         let options = ["--pps", "10000", "--loop", "1000", "--duration", "8"];
         tcpreplay("fs1", &options, &[&file])
+    });
+    // The interface is attached to before the store is made.
+    wait_until("a store that is served", || {
+        Path::new(&store).join("agent.sock").exists()
     });
     let (mut answered, mut politely) = (0, 0);
     while !sender.is_finished() {
