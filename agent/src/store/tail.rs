@@ -8,7 +8,6 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
 };
 
 use super::{
@@ -17,9 +16,6 @@ use super::{
     sidecar, state, tuples,
 };
 use crate::capfile::Input;
-
-/// How often sources are looked for that were not there yet.
-const LOOK_FOR_SOURCES: Duration = Duration::from_secs(1);
 
 /// How often a file that is closed at this moment is looked for again.
 const TRIES: usize = 100;
@@ -97,7 +93,6 @@ pub struct Tail {
     store: PathBuf,
     wants: Wants,
     sources: BTreeMap<PathBuf, (Arc<Source>, Place)>,
-    looked: Option<Instant>,
 }
 
 impl Tail {
@@ -108,7 +103,6 @@ impl Tail {
             store: store.to_owned(),
             wants,
             sources: BTreeMap::new(),
-            looked: None,
         };
         tail.look_for_sources(behind.is_none())?;
         for file in behind.into_iter().flat_map(|snapshot| &snapshot.files) {
@@ -131,7 +125,6 @@ impl Tail {
     }
 
     fn look_for_sources(&mut self, from_now: bool) -> Result<(), Error> {
-        self.looked = Some(Instant::now());
         let (sources, _) = layout::sources(&self.store)?;
         for source in sources {
             let folder = source.folder(&self.store);
@@ -147,14 +140,9 @@ impl Tail {
         Ok(())
     }
 
-    /// What was committed since the last time.
+    /// What was committed since the last time, also to sources that were not there then.
     pub fn look(&mut self) -> Result<News, Error> {
-        if self
-            .looked
-            .is_none_or(|at| at.elapsed() >= LOOK_FOR_SOURCES)
-        {
-            self.look_for_sources(false)?;
-        }
+        self.look_for_sources(false)?;
         let mut news = News::default();
         for (folder, (source, place)) in &mut self.sources {
             let state = state::of_live_writer(folder);
@@ -470,6 +458,19 @@ mod tests {
         }
         std::fs::write(&path, said).unwrap();
         assert_eq!(times(&mut tail), expected(NOW + 100_000, 20));
+    }
+
+    /// All that was committed when a look begins is in it: windows close by that.
+    #[test]
+    fn a_source_that_came_since_the_last_look_is_read_at_once() {
+        let store = tempfile::tempdir().unwrap();
+        let mut tail = Tail::new(store.path(), Box::new(|_| true), None).unwrap();
+        assert_eq!(times(&mut tail), Vec::<i64>::new());
+        let folder = store.path().join("pcap/lan0");
+        let (mut writer, _) = SourceWriter::open(&folder, WriterOptions::default(), NOW).unwrap();
+        writer.append(&block(NOW, 10));
+        writer.close(NOW);
+        assert_eq!(times(&mut tail), expected(NOW, 10));
     }
 
     /// Counters start a file before packets come: it is not of the past.
