@@ -160,14 +160,21 @@ fn a_compressed_file_is_ordinary_zstd_and_the_same_capture() {
     assert!(export(store) == export(&raw_store));
 }
 
-#[test]
-fn packets_picked_by_a_sidecar_are_those_of_the_damaged_file() {
+/// A store, and a compressed file in it that has more than a frame.
+fn compressed() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().to_str().unwrap();
     let captures = capture("bittorrent");
     let output = run(&["import", "--compress", "zstd", "--store", store, &captures]);
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     let path = files(folder.path(), ".pcap.zst").remove(0);
+    (folder, path)
+}
+
+#[test]
+fn packets_picked_by_a_sidecar_are_those_of_the_damaged_file() {
+    let (folder, path) = compressed();
+    let store = folder.path().to_str().unwrap();
     let mut bytes = fs::read(&path).unwrap();
     // The time to live is not in the sidecar, the address is.
     let query = "tag=pcap packet ipv4.SrcIP ~ 10.0.0.0/8 ipv4.TTL frame.Len \
@@ -195,13 +202,8 @@ fn packets_picked_by_a_sidecar_are_those_of_the_damaged_file() {
 
 #[test]
 fn a_damaged_compressed_file_is_named_and_read_as_far_as_it_is_good() {
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, path) = compressed();
     let store = folder.path().to_str().unwrap();
-    // More than a frame has.
-    let captures = capture("bittorrent");
-    let output = run(&["import", "--compress", "zstd", "--store", store, &captures]);
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let path = files(folder.path(), ".pcap.zst").remove(0);
     let whole = fs::read(&path).unwrap();
     let count = || {
         let query = "tag=pcap count | table -nt count";

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::growing::wait_for_agent;
 use crate::program::{Capture, command};
-use crate::room::{alone, folder, lost_by_veth, path, root, veth, wait_until};
+use crate::room::{alone, folder, lost_by_veth, path, root, veth};
 use crate::sender::tcpreplay;
 
 /// Reads each packet itself, and keeps all processors busy.
@@ -34,10 +35,7 @@ fn queries_without_end_cost_no_packet() {
         let options = ["--pps", "10000", "--loop", "1000", "--duration", "8"];
         tcpreplay("fs1", &options, &[&file])
     });
-    // The interface is attached to before the store is made.
-    wait_until("a store that is served", || {
-        Path::new(&store).join("agent.sock").exists()
-    });
+    wait_for_agent(&store);
     let (mut answered, mut politely) = (0, 0);
     while !sender.is_finished() {
         let mut query = command(&["query", "--store", &store, "--format", "tsv", QUERY])

@@ -56,9 +56,7 @@ impl Growing {
         output: tempfile::TempDir,
         stdout: Stdio,
     ) -> Self {
-        wait_until("a store that is served", || {
-            Path::new(store).join("agent.sock").exists()
-        });
+        wait_for_agent(store);
         let stderr = File::create(output.path().join("stderr")).unwrap();
         let child = command(&["query", "--live", "--store", store, "--format", "tsv"])
             .args(arguments)
@@ -174,6 +172,12 @@ pub(crate) fn packets(store: &str) -> u64 {
     let count = "tag=* packet frame.Len | count | table -nt count";
     let lines = of_store(store, count);
     lines.get(1).map_or(0, |count| count.parse().unwrap())
+}
+
+/// Waits until a store is served: its interfaces are attached to before it is made.
+pub(crate) fn wait_for_agent(store: &str) {
+    let socket = Path::new(store).join("agent.sock");
+    wait_until("a store that is served", || socket.exists());
 }
 
 /// Waits until a store has so many packets.

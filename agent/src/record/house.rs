@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use crate::priority;
-use crate::store::{Compress, Retention, Unfinished, Wells, compress, retention, sidecar};
+use crate::store::{self, Compress, Retention, Unfinished, Wells, compress, retention, sidecar};
 
 /// How often retention is enforced when nothing asks for it.
 const EVERY: Duration = Duration::from_secs(10);
@@ -46,8 +46,8 @@ enum Task {
     Closed(PathBuf),
     /// Make room: something could not be written.
     MakeRoom,
-    /// The same for files of an earlier run that was ended before it did so, when there is time.
-    Behind(Vec<Unfinished>),
+    /// When there is time, the same for what an earlier run left in this source's folder.
+    Begun(PathBuf),
 }
 
 /// The thread, and the ways to and from it.
@@ -91,9 +91,9 @@ impl House {
         let _ = self.tasks.send(Task::Closed(capture));
     }
 
-    /// Files that an earlier run closed, without a sidecar or not compressed.
-    pub(super) fn behind(&self, captures: Vec<Unfinished>) {
-        let _ = self.tasks.send(Task::Behind(captures));
+    /// A source is written to, in this folder.
+    pub(super) fn begun(&self, folder: PathBuf) {
+        let _ = self.tasks.send(Task::Begun(folder));
     }
 
     /// The disk is full.
@@ -150,7 +150,7 @@ impl Keeper {
                 Ok(task) => self.does(task),
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(capture) = self.behind.pop_front() {
-                        self.catches_up(&capture);
+                        self.complete(&capture);
                     }
                 }
                 // What is still behind is the next run's.
@@ -162,35 +162,45 @@ impl Keeper {
 
     fn does(&mut self, task: Task) {
         match task {
-            Task::Closed(capture) => {
-                self.index(&capture);
-                self.compress(&capture);
+            Task::Closed(path) => self.complete(&Unfinished {
+                path,
+                has_sidecar: false,
+            }),
+            Task::Begun(folder) => {
+                let compresses = self.compression(&folder) != Compress::Off;
+                match store::unfinished(&folder, compresses) {
+                    Ok(captures) => self.behind.extend(captures),
+                    Err(error) => self.tell(error.to_string()),
+                }
             }
-            Task::Behind(captures) => self.behind.extend(captures),
             // Done after every task.
             Task::MakeRoom => {}
         }
     }
 
-    fn catches_up(&self, capture: &Unfinished) {
+    /// Makes of a closed file what it lacks.
+    fn complete(&self, capture: &Unfinished) {
         if !capture.has_sidecar {
             self.index(&capture.path);
         }
-        self.compress(&capture.path);
+        if let Compress::Zstd(level) = self.compression(&capture.path)
+            && let Err(error) = compress::compress(&capture.path, level)
+        {
+            self.tell(format!(
+                "{} stays as it is: {error}",
+                capture.path.display()
+            ));
+        }
     }
 
-    fn compress(&self, capture: &Path) {
+    /// How a file, or what is in a folder, of the store is kept.
+    fn compression(&self, path: &Path) -> Compress {
         // Read each time, as for retention, which says what is wrong with a configuration.
         let of_well = || {
             let wells = Wells::read(&self.store).ok()?;
-            Some(wells.compress_of(&self.store, capture))
+            Some(wells.compress_of(&self.store, path))
         };
-        let how = self.compress.or_else(of_well).unwrap_or_default();
-        if let Compress::Zstd(level) = how
-            && let Err(error) = compress::compress(capture, level)
-        {
-            self.tell(format!("{} stays as it is: {error}", capture.display()));
-        }
+        self.compress.or_else(of_well).unwrap_or_default()
     }
 
     /// A file without a sidecar is read itself, so that a failure changes no answer.

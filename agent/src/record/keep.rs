@@ -13,9 +13,7 @@ use crate::store::fill::Publisher;
 use crate::store::loss::{self, Reason};
 use crate::store::recover::Action;
 use crate::store::writer::ClosedFile;
-use crate::store::{
-    self, Compress, Content, Outcome, RecordBlock, SourceWriter, Wells, WriterOptions,
-};
+use crate::store::{Compress, Content, Outcome, RecordBlock, SourceWriter, Wells, WriterOptions};
 use crate::wall;
 
 /// How the store is written.
@@ -117,9 +115,7 @@ impl Output for StoreOutput {
         let folder = source.folder(&self.store);
         let (writer, recovered) = SourceWriter::open(&folder, options, wall::now_ns())?;
         if let Some(house) = &self.house {
-            let of_well = || self.wells.compress_of(&self.store, &folder);
-            let how = self.options.compress.unwrap_or_else(of_well);
-            house.behind(store::unfinished(&folder, how != Compress::Off)?);
+            house.begun(folder);
         }
         self.writers.insert(slot, writer);
         self.board.name(slot, source);

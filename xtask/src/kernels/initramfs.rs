@@ -22,7 +22,8 @@ const TOOLS: [&str; 3] = ["ip", "mount", "unshare"];
 const USERS: &str = "root:x:0:0:root:/:/bin/busybox\nnobody:x:65534:65534:nobody:/:/bin/busybox\n";
 const GROUPS: &str = "root:x:0:\nnogroup:x:65534:\n";
 
-/// Builds the archive. `filter` is what the test program is told of the tests to run: of nothing, all.
+/// Builds the archive. `filter` is what the test program is told of the tests to run: if nothing,
+/// all.
 pub(super) fn build(root: &Path, kernel: &Kernel, built: &Built, filter: &str) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     for folder in ["proc", "sys", "dev", "tmp"] {

@@ -194,24 +194,20 @@ impl Drop for Folder {
 /// young folder.
 fn remove_left(parent: &Path) {
     let user = rustix::process::geteuid().as_raw();
+    let is_old = |metadata: &fs::Metadata| {
+        let age = metadata.modified().ok().and_then(|at| at.elapsed().ok());
+        age.is_some_and(|age| age > PATIENCE * 3)
+    };
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let is_one = entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.starts_with(NAME));
-        let is_old = |metadata: &fs::Metadata| {
-            let age = metadata
-                .modified()
-                .ok()
-                .and_then(|time| time.elapsed().ok());
-            age.is_some_and(|age| age > PATIENCE * 3)
-        };
+        if !entry.file_name().to_string_lossy().starts_with(NAME) {
+            continue;
+        }
         // Of the entry itself, not of what it may lead to.
-        let ours = entry
+        let is_ours = entry
             .metadata()
             .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == user && is_old(&metadata));
-        if is_one && ours && Client::connect(&path, Want::Commits).is_err() {
+        let path = entry.path();
+        if is_ours && Client::connect(&path, Want::Commits).is_err() {
             // What cannot be removed is in nobody's way.
             let _ = fs::remove_dir_all(&path);
         }

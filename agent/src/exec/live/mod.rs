@@ -68,8 +68,6 @@ pub struct Live {
     late: u64,
     after_window: u64,
     seam: Seam,
-    /// The window that holds all of the past.
-    past: Option<i64>,
     max_rows: Option<u64>,
     /// Whether an answer had more rows than it may have.
     cut: Arc<AtomicBool>,
@@ -169,7 +167,6 @@ impl Live {
             late: 0,
             after_window: 0,
             seam: Seam::default(),
-            past: None,
             max_rows: None,
             cut: Arc::default(),
         };
@@ -235,7 +232,6 @@ impl Live {
     pub async fn push(&mut self, bit: &Bit) -> Result<(), Error> {
         let partitions = self.engine.partitions();
         self.seam = bit.seam(self.window_ns).unwrap_or(self.seam);
-        self.past = bit.past(self.window_ns).or(self.past);
         for (start, part) in bit.by_window(self.window_ns) {
             let (start, end) = self.seam.around(start, self.window_ns);
             let is_late = end <= self.closed_until_ns;
@@ -285,7 +281,7 @@ impl Live {
             let rows = entry.remove();
             let span = match key {
                 i64::MIN => Span::NoTime,
-                key if self.past == Some(key) => Span::Before(end_ns),
+                _ if self.seam.ends_past(end_ns) => Span::Before(end_ns),
                 _ => Span::From(start_ns, end_ns),
             };
             match closed.last_mut() {

@@ -54,9 +54,16 @@ pub enum Bit {
 pub(super) struct Seam {
     start_ns: i64,
     end_ns: i64,
+    /// Whether anything before was read.
+    has_past: bool,
 }
 
 impl Seam {
+    /// Whether what ends then is all of the past.
+    pub(super) fn ends_past(self, end_ns: i64) -> bool {
+        self.has_past && end_ns == self.start_ns
+    }
+
     /// First instant and the one behind, of what the window that starts then is held in.
     pub(super) fn around(self, start_ns: i64, window_ns: i64) -> (i64, i64) {
         match (self.start_ns..self.end_ns).contains(&start_ns) {
@@ -98,20 +105,8 @@ impl Bit {
             } => Some(Seam {
                 start_ns: window_start((*seam_ns).max(*from_ns), window_ns, 0),
                 end_ns: window_start(*until_ns, window_ns, 0).saturating_add(window_ns),
+                has_past: *from_ns < window_start(*seam_ns, window_ns, 0),
             }),
-        }
-    }
-
-    /// The key of the window that holds all packets before the seam, if there may be any.
-    pub(super) fn past(&self, window_ns: i64) -> Option<i64> {
-        match self {
-            Self::Frames { .. } | Self::Tuples { .. } => None,
-            Self::Files {
-                from_ns, seam_ns, ..
-            } => {
-                let seam = window_start(*seam_ns, window_ns, 0).max(*from_ns);
-                (*from_ns < seam).then(|| seam.saturating_sub(window_ns))
-            }
         }
     }
 
@@ -171,8 +166,8 @@ impl Bit {
                     Part::Files(files.clone(), options)
                 };
                 let mut parts = Vec::new();
-                if let Some(past) = self.past(window_ns) {
-                    parts.push((past, part(from, seam)));
+                if from < seam {
+                    parts.push((seam.saturating_sub(window_ns), part(from, seam)));
                 }
                 parts.push((window_start(seam, window_ns, 0), part(seam, to)));
                 parts

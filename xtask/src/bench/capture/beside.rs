@@ -82,10 +82,7 @@ pub(super) fn measure(lab: &Lab, runs: usize, seconds: f64, bytes: u16) -> Resul
 }
 
 fn lost(outcome: &Outcome) -> Result<u64> {
-    let said = outcome
-        .printed
-        .as_deref()
-        .ok_or("the capture did not end")?;
+    let said = outcome.last_words()?;
     let stored = number_before(said, " stored").ok_or_else(|| format!("it said: {said}"))?;
     Ok(outcome.arrived.saturating_sub(stored))
 }

@@ -45,6 +45,13 @@ pub(super) struct Outcome {
     pub(super) memory: Vec<u64>,
 }
 
+impl Outcome {
+    /// The last words of a recorder that is to end.
+    pub(super) fn last_words(&self) -> Result<&str> {
+        Ok(self.printed.as_deref().ok_or("the capture did not end")?)
+    }
+}
+
 impl Lab {
     /// Moves this process to a network of its own.
     pub(super) fn open(program: PathBuf) -> Result<Self> {

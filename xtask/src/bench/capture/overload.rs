@@ -29,10 +29,7 @@ pub(super) struct Overload {
 pub(super) fn measure(lab: &Lab, frames: u64) -> Result<Overload> {
     eprintln!("overload: {frames} frames of {FRAME} bytes");
     let outcome = lab.run(STORE, Rate::Full, frames, FRAME)?;
-    let said = outcome
-        .printed
-        .as_deref()
-        .ok_or("the capture did not end")?;
+    let said = outcome.last_words()?;
     let number = |words| number_before(said, words).ok_or_else(|| format!("it said: {said}"));
     let (first, second) = outcome.memory.split_at(outcome.memory.len() / 2);
     let greatest = |half: &[u64]| half.iter().copied().max().unwrap_or(0);
