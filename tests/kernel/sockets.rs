@@ -164,7 +164,9 @@ fn what_finds_no_room_in_a_socket_ring_is_counted() {
     let kept = stored(&store) as u64;
     assert_eq!((last.seen, last.stored, damaged), (2000, kept, 0), "{said}");
     let lost = last.dropped(Reason::RingFull);
-    assert!(lost > 1000 && kept > 100, "{said}");
+    // The kernel closes a block after its time whether it is full or not, so a slow machine keeps
+    // fewer than the ring has room for.
+    assert!(lost > 1000 && kept > 0, "{said}");
     assert_eq!(kept + lost, 2000);
     let line = format!("fs0: 2000 packets seen, {kept} stored, {lost} dropped\n");
     assert!(said.contains(&line), "{said}");
