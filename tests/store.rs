@@ -95,6 +95,33 @@ fn damage_is_found_and_sidecars_are_made_again() {
 }
 
 #[test]
+fn a_stored_file_that_cannot_be_read_is_damage_of_the_answer() {
+    let (_folder, store) = imported();
+    let file = files(Path::new(&store), ".pcap").remove(0);
+    fs::write(&file, "not what the store writes").unwrap();
+    let asked = [
+        "query",
+        "--store",
+        &store,
+        "--from",
+        "2000-01-01",
+        "--strict",
+    ];
+    let answer = run(&[&asked, &["--format", "json", QUERY][..]].concat());
+    assert_eq!(answer.code, Some(3), "{}", answer.stderr);
+    let reason = "it does not start as a capture file of the store does";
+    let warning = format!("warning: {}: {reason}\n", file.display());
+    assert!(answer.stderr.contains(&warning), "{}", answer.stderr);
+    let json: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+    let damaged = &json["missed"]["damaged"][0];
+    assert_eq!(damaged["file"], file.to_str().unwrap());
+    assert_eq!(
+        (&damaged["reason"], &damaged["offset"]),
+        (&reason.into(), &0.into())
+    );
+}
+
+#[test]
 fn retention_removes_what_the_well_says() {
     let (folder, store) = imported();
     let prune = || run(&["store", "prune", "--store", &store]);

@@ -23,6 +23,7 @@ mod record;
 mod seekable;
 mod source;
 mod split;
+pub mod stream;
 mod window;
 pub mod write;
 

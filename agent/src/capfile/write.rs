@@ -8,7 +8,7 @@ use std::{
 
 use pcap_file::{
     DataLink, Endianness,
-    pcap::{PcapHeader, PcapTsResolution, RawPcapPacket},
+    pcap::{PcapHeader, PcapTsResolution, PcapWriteError, RawPcapPacket},
     pcapng::{
         PcapNgWriter,
         blocks::{
@@ -28,8 +28,8 @@ use crate::frame::LinkType;
 const SNAPLEN: u32 = 262_144;
 /// Bytes of pcap kept in memory until it is known that the file stays pcap.
 const SPOOL_MEMORY: usize = 16 << 20;
-/// Bytes of pcapng handed to the output at a time.
-const BUFFER: usize = 64 << 10;
+/// Bytes handed to the output at a time.
+pub(super) const BUFFER: usize = 64 << 10;
 const ETHERNET: LinkType = LinkType(1);
 
 type PcapSpool = pcap_file::pcap::PcapWriter<BufWriter<SpooledTempFile>>;
@@ -43,6 +43,21 @@ pub enum WriteError {
     /// The temporary file refused.
     #[error("cannot keep the capture in a temporary file: {0}")]
     Temporary(String),
+    /// A frame that does not belong into the file.
+    #[error("a frame does not fit into the pcap that is written")]
+    NoPcap,
+}
+
+impl WriteError {
+    /// What the library says of an output.
+    pub(super) fn pcap(error: PcapWriteError) -> Self {
+        match error {
+            PcapWriteError::Io(error) | PcapWriteError::FieldWriteFailed(_, error) => {
+                Self::Output(error)
+            }
+            PcapWriteError::Validation(_) => Self::NoPcap,
+        }
+    }
 }
 
 fn temporary(error: impl std::fmt::Display) -> WriteError {
@@ -156,7 +171,7 @@ fn reread(spool: SpooledTempFile) -> Result<super::FrameReader, Error> {
 }
 
 /// The packet as pcap holds it, if pcap can.
-fn pcap_packet(time: Duration, wire_len: u32, data: &[u8]) -> Option<RawPcapPacket<'_>> {
+pub(super) fn pcap_packet(time: Duration, wire_len: u32, data: &[u8]) -> Option<RawPcapPacket<'_>> {
     let incl_len = u32::try_from(data.len()).ok().filter(|n| *n <= SNAPLEN)?;
     Some(RawPcapPacket {
         ts_sec: u32::try_from(time.as_secs()).ok()?,
@@ -168,26 +183,29 @@ fn pcap_packet(time: Duration, wire_len: u32, data: &[u8]) -> Option<RawPcapPack
 }
 
 fn pcap_spool(link_type: LinkType) -> Result<PcapSpool, WriteError> {
-    let header = PcapHeader {
+    let spool = BufWriter::new(tempfile::spooled_tempfile(SPOOL_MEMORY));
+    PcapSpool::with_header(spool, pcap_header(link_type)).map_err(temporary)
+}
+
+pub(super) fn pcap_header(link_type: LinkType) -> PcapHeader {
+    PcapHeader {
         snaplen: SNAPLEN,
         datalink: DataLink::from(u32::from(link_type.0)),
         ts_resolution: PcapTsResolution::NanoSecond,
         endianness: Endianness::Little,
         ..PcapHeader::default()
-    };
-    let spool = BufWriter::new(tempfile::spooled_tempfile(SPOOL_MEMORY));
-    PcapSpool::with_header(spool, header).map_err(temporary)
+    }
 }
 
 /// A pcapng being written, into a buffer that is handed over now and then.
-struct Pcapng {
+pub(super) struct Pcapng {
     writer: PcapNgWriter<Vec<u8>>,
     /// Link types of the interfaces, in their order.
     interfaces: Vec<LinkType>,
 }
 
 impl Pcapng {
-    fn new() -> Result<Self, WriteError> {
+    pub(super) fn new() -> Result<Self, WriteError> {
         Ok(Self {
             writer: PcapNgWriter::with_endianness(Vec::new(), Endianness::Little)
                 .map_err(temporary)?,
@@ -195,7 +213,7 @@ impl Pcapng {
         })
     }
 
-    fn write(
+    pub(super) fn write(
         &mut self,
         time: Duration,
         wire_len: u32,
@@ -232,7 +250,11 @@ impl Pcapng {
     }
 
     /// Writes the buffer out once it has `least` bytes.
-    fn hand_over(&mut self, out: &mut impl Write, least: usize) -> Result<(), WriteError> {
+    pub(super) fn hand_over(
+        &mut self,
+        out: &mut impl Write,
+        least: usize,
+    ) -> Result<(), WriteError> {
         let buffer = self.writer.get_mut();
         if buffer.len() >= least {
             out.write_all(buffer).map_err(WriteError::Output)?;

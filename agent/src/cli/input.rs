@@ -7,14 +7,27 @@ use super::args::QueryArgs;
 use super::error::Error;
 use crate::capfile::{self, Input};
 use crate::exec::scan::{ScanFile, matches_tag};
-use crate::exec::{LossEntry, Source};
+use crate::exec::{self, LossEntry, RunOptions, Source};
 use crate::plan::loss;
 use crate::plan::pipeline::Pipeline;
-use crate::store::missed::{self, differences};
-use crate::store::{self, Filter, Snapshot, layout};
+use crate::store::{self, Filter, Sidecar, Skipped, Snapshot, layout, missed};
+use crate::wall;
+
+/// The query says later than this when its now is, at most by so much: what it reads is chosen
+/// a little more widely.
+const SLACK_NS: i64 = 60_000_000_000;
 
 /// What the command line names and whose tag the query asks for.
-pub(super) fn source(args: &QueryArgs, pipeline: &Pipeline) -> Result<Source, Error> {
+pub(super) fn source(
+    args: &QueryArgs,
+    pipeline: &Pipeline,
+    options: &RunOptions,
+) -> Result<Source, Error> {
+    let (from, to) = exec::span_ns(pipeline, options, wall::now_ns());
+    let times_ns = (
+        from.map_or(i64::MIN, |from| from.saturating_sub(SLACK_NS)),
+        to.map_or(i64::MAX, |to| to.saturating_add(SLACK_NS)),
+    );
     if pipeline.tags == [loss::TAG] {
         let Some(store) = &args.store else {
             return Err(Error::Usage {
@@ -22,27 +35,38 @@ pub(super) fn source(args: &QueryArgs, pipeline: &Pipeline) -> Result<Source, Er
                 hint: "name a store: --store DIR".to_owned(),
             });
         };
-        let loss = Arc::new(loss_entries(store)?);
+        let loss = Arc::new(loss_entries(store, times_ns)?);
         return Ok(Source {
             loss,
             ..Source::default()
         });
     }
-    files(args, pipeline).map(Source::from)
+    match &args.store {
+        Some(store) => stored(store, pipeline, times_ns),
+        None if args.read.is_empty() => Err(Error::Usage {
+            message: "no packets to read".to_owned(),
+            hint:
+                "name a capture file, a folder or standard input, or a store: -r FILE, --store DIR"
+                    .to_owned(),
+        }),
+        None => named(args, pipeline).map(Source::from),
+    }
 }
 
-/// All that the store's sources counted, by source and in the order of counting.
-fn loss_entries(store: &Path) -> Result<Vec<LossEntry>, Error> {
+/// What the store's sources counted in a span, by source and in the order of counting.
+fn loss_entries(store: &Path, times_ns: (i64, i64)) -> Result<Vec<LossEntry>, Error> {
     let (sources, _) = layout::sources(store)?;
     let mut entries = Vec::new();
     for source in sources {
         let (interface, tag): (Arc<str>, Arc<str>) =
             (source.interface.as_str().into(), source.tag.as_str().into());
-        let (samples, damaged) = missed::samples(&source.folder(store))?;
-        if damaged > 0 {
+        let counted = missed::counted(&source.folder(store), times_ns.0, times_ns.1)?;
+        if counted.damaged_lines > 0 {
+            let damaged = counted.damaged_lines;
             eprintln!("warning: {interface}: {damaged} lines of the loss tables are damaged");
         }
-        entries.extend(differences(&samples).map(|(time_ns, counts)| LossEntry {
+        let differences = counted.differences.into_iter();
+        entries.extend(differences.map(|(time_ns, counts)| LossEntry {
             time_ns,
             interface: Arc::clone(&interface),
             tag: Arc::clone(&tag),
@@ -50,19 +74,6 @@ fn loss_entries(store: &Path) -> Result<Vec<LossEntry>, Error> {
         }));
     }
     Ok(entries)
-}
-
-fn files(args: &QueryArgs, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> {
-    match &args.store {
-        Some(store) => stored(store, pipeline),
-        None if args.read.is_empty() => Err(Error::Usage {
-            message: "no packets to read".to_owned(),
-            hint:
-                "name a capture file, a folder or standard input, or a store: -r FILE, --store DIR"
-                    .to_owned(),
-        }),
-        None => named(args, pipeline),
-    }
 }
 
 fn named(args: &QueryArgs, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> {
@@ -79,10 +90,14 @@ fn named(args: &QueryArgs, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> 
     Ok(files)
 }
 
-/// The files of a store at this moment.
-fn stored(store: &Path, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> {
+/// The files of a store at this moment that may have packets of a time.
+fn stored(store: &Path, pipeline: &Pipeline, times_ns: (i64, i64)) -> Result<Source, Error> {
     let tags = stored_tags(store, pipeline)?;
-    scan_files(&snapshot(store, &tags)?)
+    let mut snapshot = snapshot(store, &tags)?;
+    let skipped = std::mem::take(&mut snapshot.skipped);
+    let mut source = scan_files(&snapshot, times_ns)?;
+    source.skipped.extend(skipped);
+    Ok(source)
 }
 
 /// The tags of a store that the query asks for.
@@ -113,44 +128,56 @@ pub(super) fn snapshot(store: &Path, tags: &[String]) -> Result<Snapshot, Error>
         tags: Some(tags),
         ..Filter::default()
     };
-    let snapshot = Snapshot::take(store, &filter)?;
-    for skipped in &snapshot.skipped {
-        eprintln!("warning: {}: {}", skipped.path.display(), skipped.reason);
-    }
-    Ok(snapshot)
+    Ok(Snapshot::take(store, &filter)?)
 }
 
-/// The files of a snapshot.
-pub(super) fn scan_files(snapshot: &Snapshot) -> Result<Vec<ScanFile>, Error> {
-    let mut files = Vec::new();
+/// Prints what a query does not read though it was asked to.
+pub(super) fn print_skipped(skipped: &[Skipped]) {
+    for skipped in skipped {
+        eprintln!("warning: {}: {}", skipped.path.display(), skipped.reason);
+    }
+}
+
+/// The files of a snapshot. Of tuples alone, tables without any of the time are left out: an open
+/// one takes a descriptor.
+pub(super) fn scan_files(snapshot: &Snapshot, times_ns: (i64, i64)) -> Result<Source, Error> {
+    let mut source = Source::default();
     for file in &snapshot.files {
         if !file.tuples_alone {
-            files.push(scan_file(file)?);
+            source.files.push(scan_file(file)?);
             continue;
         }
-        match tuples_file(file) {
-            Ok(file) => files.push(file),
-            Err(store::Error::Removed(path)) => {
-                let path = path.display();
-                eprintln!("warning: {path}: removed by retention before it was read");
+        match file.open_tuples() {
+            Ok(table) => {
+                let (from, to) = times_ns;
+                let has_some = |(first, last)| first < to && last >= from;
+                if table.times_ns.is_none_or(has_some) {
+                    source.files.push(tuples_file(file, table));
+                }
             }
-            Err(error) => eprintln!("warning: {error}"),
+            Err(store::Error::Removed(path)) => source.skipped.push(Skipped {
+                path,
+                reason: "removed by retention before it was read".to_owned(),
+            }),
+            Err(error) => source.skipped.push(Skipped {
+                path: file.path.clone(),
+                reason: error.to_string(),
+            }),
         }
     }
-    Ok(files)
+    Ok(source)
 }
 
 /// A file of tuples alone: its table is all that is read.
-fn tuples_file(file: &store::CaptureFile) -> Result<ScanFile, store::Error> {
-    let tuples = Arc::new(file.open_tuples()?);
-    let input = Input::from_path(file.path.clone(), tuples.length());
-    Ok(ScanFile {
+fn tuples_file(file: &store::CaptureFile, table: Sidecar) -> ScanFile {
+    let input = Input::from_path(file.path.clone(), table.length());
+    ScanFile {
         input: input.with_interface(&file.source.interface),
         tag: file.source.tag.as_str().into(),
         stored: true,
         sidecar: None,
-        tuples: Some(tuples),
-    })
+        tuples: Some(Arc::new(table)),
+    }
 }
 
 fn scan_file(file: &store::CaptureFile) -> Result<ScanFile, Error> {

@@ -7,6 +7,7 @@ use crate::exec::Answer;
 use crate::exec::scan::matches_tag;
 use crate::missed::{Damage, LossSpan, Missed, SourceMissed};
 use crate::plan::pipeline::Pipeline;
+use crate::store::Skipped;
 use crate::store::loss::Reason;
 use crate::store::missed::{self, Missed as Stored};
 use crate::text;
@@ -47,6 +48,14 @@ pub(super) fn of(
         reason: warning.problem.to_string(),
         places: warning.further.saturating_add(1),
     };
+    let skipped = |file: Skipped| Damage {
+        file: file.path.display().to_string(),
+        offset: 0,
+        reason: file.reason,
+        places: 1,
+    };
+    let damaged = report.warnings().into_iter().map(damage);
+    let skipped = report.skipped_files().into_iter().map(skipped);
     let undecoded = report.unknown_links().into_iter();
     Ok(Missed {
         from_ns,
@@ -54,7 +63,7 @@ pub(super) fn of(
         sources,
         // A store has counted its own.
         cut: store.map_or_else(|| report.cut(), |_| 0),
-        damaged: report.warnings().into_iter().map(damage).collect(),
+        damaged: damaged.chain(skipped).collect(),
         removed: report.removed(),
         unanswered: report.unanswered(),
         undecoded: undecoded.map(|(link, packets)| (link.0, packets)).collect(),

@@ -7,6 +7,7 @@ mod args;
 mod capture;
 #[cfg(feature = "engine")]
 mod courtesy;
+mod descriptors;
 #[cfg(feature = "engine")]
 mod empty;
 mod error;
@@ -49,6 +50,7 @@ use error::Error;
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    descriptors::raise();
     match run(&cli.command) {
         Ok(code) => ExitCode::from(code),
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,

@@ -37,7 +37,7 @@ pub(super) fn run(args: &QueryArgs) -> Result<u8, Error> {
     if let Some(courtesy) = &courtesy {
         options.pause = courtesy.pause();
     }
-    let source = input::source(args, &pipeline)?;
+    let source = input::source(args, &pipeline, &options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.partitions)
         .enable_all()
@@ -201,6 +201,7 @@ pub(super) fn notes(report: &ScanReport) {
     for warning in report.warnings() {
         eprintln!("warning: {warning}");
     }
+    input::print_skipped(&report.skipped_files());
     for (link, packets) in report.unknown_links() {
         eprintln!(
             "note: {packets} packets of link type {} were not decoded",

@@ -120,7 +120,8 @@ fn check_all(selection: &Selection, out: &mut dyn Write) -> Result<u8, Error> {
 
 fn prune(store: &Path, out: &mut dyn Write) -> Result<(), Error> {
     let wells = Wells::read(store)?;
-    for removed in retention::enforce_all(store, &wells, SystemTime::now())? {
+    let enforced = retention::enforce_all(store, &wells, SystemTime::now())?;
+    for removed in enforced.removed {
         let why = match removed.why {
             Why::Age => "older than max_age",
             Why::Size => "the well had more than max_size",
@@ -129,7 +130,13 @@ fn prune(store: &Path, out: &mut dyn Write) -> Result<(), Error> {
         let path = removed.path.display();
         writeln!(out, "removed {path}: {} bytes, {why}", removed.bytes)?;
     }
-    Ok(())
+    match enforced.failed.into_iter().reduce(|first, further| {
+        warn(&further);
+        first
+    }) {
+        None => Ok(()),
+        Some(first) => Err(first.into()),
+    }
 }
 
 fn reindex_all(selection: &Selection, all: bool, out: &mut dyn Write) -> Result<(), Error> {
@@ -225,6 +232,12 @@ pub(super) fn import(args: &ImportArgs, out: &mut dyn Write) -> Result<u8, Error
         ImportError::Store(error) => Error::from(error),
         other => Error::StoreWork(other.to_string()),
     })?;
+    if !done.recovered.is_empty() {
+        let tag = &args.tag;
+        warn(&format!(
+            "an import of tag {tag} before this one was interrupted: a part of its packets is in the store"
+        ));
+    }
     done.warnings.iter().for_each(|warning| warn(warning));
     done.without_sidecar.iter().for_each(|error| warn(error));
     done.not_compressed.iter().for_each(|error| warn(error));

@@ -22,7 +22,7 @@ pub use engine::{Plans, RunOptions};
 pub use error::Error;
 pub use explain::{after_run, explain};
 pub use loss::LossEntry;
-pub use run::{Answer, Source, run};
+pub use run::{Answer, Source, run, span_ns};
 pub use stages::{StageCount, StageCounts, count_stages};
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::scan::{CaptureTable, ScanFile, ScanOptions, ScanReport, column_name};
 use crate::plan::loss::TAG;
 use crate::plan::pipeline::{Op, Pipeline, SourceColumn, TimeBound};
 use crate::shape::Shape;
+use crate::store::Skipped;
 use crate::types::OutputColumn;
 use crate::wall;
 
@@ -52,6 +53,8 @@ pub struct Source {
     pub files: Vec<ScanFile>,
     /// Entries of loss tables, which are what a query of `tag=loss` reads.
     pub loss: Arc<Vec<LossEntry>>,
+    /// Stored files that cannot be read.
+    pub skipped: Vec<Skipped>,
 }
 
 impl From<Vec<ScanFile>> for Source {
@@ -72,6 +75,7 @@ pub async fn run(
 ) -> Result<Answer, Error> {
     let now_ns = wall::now_ns();
     let range = time_range(pipeline, options, now_ns);
+    report.add_skipped(&source.skipped);
     let table = table(pipeline, source, options, range, Arc::clone(&report))?;
     let engine = Engine::new(options)?;
     let lowered = lower(pipeline, table, column_name, TimeRange::default(), now_ns)?;
@@ -139,6 +143,17 @@ fn ends_sorted(pipeline: &Pipeline) -> bool {
         .iter()
         .position(|op| matches!(op, Op::Limit { .. }));
     limit.is_none_or(|limit| pipeline.ops.iter().take(limit).any(breaks))
+}
+
+/// The time that a query asks for when it is asked at `now_ns`: its first instant and the one after
+/// the last, in nanoseconds since 1970, `None` where it has no bound.
+pub fn span_ns(
+    pipeline: &Pipeline,
+    options: &RunOptions,
+    now_ns: i64,
+) -> (Option<i64>, Option<i64>) {
+    let range = time_range(pipeline, options, now_ns);
+    (range.start, range.end)
 }
 
 /// The time range of the query's constraints, else of the options.

@@ -191,6 +191,7 @@ impl Feed for Following {
                 None => Some(wall::now_ns().saturating_sub(wall::nanos(SETTLE))),
             };
             let news = self.tail.look()?;
+            step.notes.extend(news.skipped);
             let gone = news.removed.into_iter();
             step.notes.extend(
                 gone.map(|what| format!("{what}: removed by retention before it was read")),

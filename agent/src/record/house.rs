@@ -1,51 +1,28 @@
-//! The thread that looks after a store while it is written: sidecars of closed files, their
-//! compression, retention.
+//! The thread that looks after closed files while a store is written: sidecars, compression.
 //!
 //! It runs at a low priority: what it does can wait, packets cannot.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::priority;
-use crate::store::{self, Compress, Retention, Unfinished, Wells, compress, retention, sidecar};
+use crate::store::{self, Compress, Unfinished, Wells, compress, layout::Kind, sidecar};
 
-/// How often retention is enforced when nothing asks for it.
-const EVERY: Duration = Duration::from_secs(10);
+/// How long files are still compressed when the run ends; what is left then the next one does.
+/// Sidecars are made of all: that takes a second or two for each.
+const AT_THE_END: Duration = Duration::from_secs(20);
 
 /// Added to the thread's nice value.
 const NICE: i32 = 10;
-
-/// What a run keeps; may be changed while it runs.
-#[derive(Clone, Debug, Default)]
-pub struct SharedRetention(Arc<Mutex<Retention>>);
-
-impl SharedRetention {
-    /// Keeps this, over what the wells say.
-    #[must_use]
-    pub fn new(retention: Retention) -> Self {
-        Self(Arc::new(Mutex::new(retention)))
-    }
-
-    /// Keeps this from the next look at the store on, some seconds later.
-    pub fn set(&self, retention: Retention) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = retention;
-    }
-
-    fn get(&self) -> Retention {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// What the thread is asked to do.
 enum Task {
     /// Make the sidecar of a closed capture file, and compress it.
     Closed(PathBuf),
-    /// Make room: something could not be written.
-    MakeRoom,
     /// When there is time, the same for what an earlier run left in this source's folder.
     Begun(PathBuf),
 }
@@ -54,25 +31,22 @@ enum Task {
 pub(super) struct House {
     tasks: Sender<Task>,
     notes: Receiver<String>,
+    ends: Arc<OnceLock<Instant>>,
     thread: JoinHandle<()>,
 }
 
 impl House {
-    /// Starts the thread. `retention` and `compress` hold for every well that is written, over what
-    /// its own configuration says.
-    pub(super) fn start(
-        store: &Path,
-        retention: SharedRetention,
-        compress: Option<Compress>,
-    ) -> std::io::Result<Self> {
+    /// Starts the thread. `compress` holds for every well that is written, over what its own
+    /// configuration says.
+    pub(super) fn start(store: &Path, compress: Option<Compress>) -> std::io::Result<Self> {
         let (tasks, todo) = mpsc::channel();
         let (told, notes) = mpsc::channel();
+        let ends = Arc::new(OnceLock::new());
         let keeper = Keeper {
             store: store.to_owned(),
-            retention,
             compress,
             told,
-            failing: false,
+            ends: Arc::clone(&ends),
             behind: VecDeque::new(),
         };
         let thread = thread::Builder::new()
@@ -81,6 +55,7 @@ impl House {
         Ok(Self {
             tasks,
             notes,
+            ends,
             thread,
         })
     }
@@ -96,37 +71,26 @@ impl House {
         let _ = self.tasks.send(Task::Begun(folder));
     }
 
-    /// The disk is full.
-    pub(super) fn make_room(&self) {
-        let _ = self.tasks.send(Task::MakeRoom);
-    }
-
     /// What the user should be told.
-    pub(super) fn notes(&self) -> Vec<String> {
-        self.notes.try_iter().collect()
+    pub(super) fn notes(&self) -> impl Iterator<Item = String> {
+        self.notes.try_iter()
     }
 
-    /// Ends the thread when it has done what it was asked.
-    pub(super) fn finish(self) -> Vec<String> {
-        let Self {
-            tasks,
-            notes,
-            thread,
-        } = self;
-        drop(tasks);
+    /// Ends the thread when it has done what it was asked, as far as there is time.
+    pub(super) fn finish(self) {
+        let _ = self.ends.set(Instant::now());
+        drop(self.tasks);
         // It panics by a defect only, and then there is nothing to undo.
-        let _ = thread.join();
-        notes.try_iter().collect()
+        let _ = self.thread.join();
     }
 }
 
 struct Keeper {
     store: PathBuf,
-    retention: SharedRetention,
     compress: Option<Compress>,
     told: Sender<String>,
-    /// Whether retention failed the last time, which is said once.
-    failing: bool,
+    /// When the run ended.
+    ends: Arc<OnceLock<Instant>>,
     /// What an earlier run left to be done.
     behind: VecDeque<Unfinished>,
 }
@@ -134,29 +98,24 @@ struct Keeper {
 impl Keeper {
     fn run(mut self, todo: &Receiver<Task>) {
         priority::lower(NICE);
-        self.enforce();
         loop {
-            let wait = match self.behind.is_empty() {
-                true => EVERY,
-                false => Duration::ZERO,
+            let Some(capture) = self.behind.pop_front() else {
+                match todo.recv() {
+                    Ok(task) => self.does(task),
+                    Err(_) => return,
+                }
+                continue;
             };
-            match todo.recv_timeout(wait) {
-                Ok(Task::MakeRoom) => {
-                    // One answer to all that piled up meanwhile.
-                    let waiting: Vec<Task> = todo.try_iter().collect();
-                    self.enforce();
-                    waiting.into_iter().for_each(|task| self.does(task));
+            match todo.try_recv() {
+                // What has just been closed goes before what an earlier run left.
+                Ok(task) => {
+                    self.behind.push_front(capture);
+                    self.does(task);
                 }
-                Ok(task) => self.does(task),
-                Err(RecvTimeoutError::Timeout) => {
-                    if let Some(capture) = self.behind.pop_front() {
-                        self.complete(&capture);
-                    }
-                }
+                Err(TryRecvError::Empty) => self.complete(&capture),
                 // What is still behind is the next run's.
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(TryRecvError::Disconnected) => return,
             }
-            self.enforce();
         }
     }
 
@@ -173,8 +132,6 @@ impl Keeper {
                     Err(error) => self.tell(error.to_string()),
                 }
             }
-            // Done after every task.
-            Task::MakeRoom => {}
         }
     }
 
@@ -183,8 +140,10 @@ impl Keeper {
         if !capture.has_sidecar {
             self.index(&capture.path);
         }
+        let ends = &self.ends;
+        let has_time = || ends.get().is_none_or(|end| end.elapsed() < AT_THE_END);
         if let Compress::Zstd(level) = self.compression(&capture.path)
-            && let Err(error) = compress::compress(&capture.path, level)
+            && let Err(error) = compress::compress(&capture.path, level, &has_time)
         {
             self.tell(format!(
                 "{} stays as it is: {error}",
@@ -205,56 +164,26 @@ impl Keeper {
 
     /// A file without a sidecar is read itself, so that a failure changes no answer.
     fn index(&self, capture: &Path) {
+        let is_there = || {
+            let forms = [Kind::Capture, Kind::Compressed];
+            let mut paths = forms
+                .into_iter()
+                .filter_map(|kind| compress::path_of(capture, kind));
+            paths.any(|path| path.exists())
+        };
         match sidecar::build(capture, sidecar::ROWS_PER_GROUP) {
             // Somebody else removed it meanwhile: its sidecar is to be gone, too.
-            Ok(made) if !capture.exists() => {
+            Ok(made) if !is_there() => {
                 let _ = std::fs::remove_file(made.path);
             }
             Ok(_) => {}
             // Retention was quicker.
-            Err(_) if !capture.exists() => {}
+            Err(_) if !is_there() => {}
             Err(error) => self.tell(format!("{}: {error}", capture.display())),
         }
     }
 
-    fn enforce(&mut self) {
-        let now = SystemTime::now();
-        let mut failed = false;
-        // Read each time: wells come with their tags, and a changed configuration counts at once.
-        let wells = match Wells::read(&self.store) {
-            Ok(wells) => wells,
-            Err(error) => {
-                if !std::mem::replace(&mut self.failing, true) {
-                    self.tell(format!("retention: {error}"));
-                }
-                return;
-            }
-        };
-        for (well, settings) in wells.iter() {
-            let limits = merged(settings.retention, self.retention.get());
-            match retention::enforce(&self.store, well, &limits, now) {
-                Ok(_) => {}
-                Err(error) => {
-                    failed = true;
-                    if !self.failing {
-                        self.tell(format!("retention of well {well}: {error}"));
-                    }
-                }
-            }
-        }
-        self.failing = failed;
-    }
-
     fn tell(&self, note: String) {
         let _ = self.told.send(note);
-    }
-}
-
-/// What is said for this run goes before what the well's configuration says.
-fn merged(well: Retention, run: Retention) -> Retention {
-    Retention {
-        max_age: run.max_age.or(well.max_age),
-        max_size: run.max_size.or(well.max_size),
-        min_free: run.min_free.or(well.min_free),
     }
 }

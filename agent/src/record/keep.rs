@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::Board;
-use super::house::{House, SharedRetention};
+use super::house::House;
+use super::room::{Room, SharedRetention};
 use super::sample::Sample;
 use super::write::{Output, WriteError};
 use crate::store::fill::Publisher;
@@ -42,6 +43,7 @@ pub struct StoreOutput {
     /// Bytes of writers that are closed.
     closed_bytes: u64,
     house: Option<House>,
+    room: Option<Room>,
     board: Arc<Board>,
 }
 
@@ -57,12 +59,13 @@ impl StoreOutput {
             source,
         })?;
         let wells = Wells::read(store)?;
-        let house = House::start(store, options.retention.clone(), options.compress);
-        let house = house.map_err(|source| WriteError::File {
-            action: "start the thread that looks after",
+        let failed = |source| WriteError::File {
+            action: "start the threads that look after",
             path: store.display().to_string(),
             source,
-        })?;
+        };
+        let house = House::start(store, options.compress).map_err(failed)?;
+        let room = Room::start(store, options.retention.clone()).map_err(failed)?;
         Ok(Self {
             store: store.to_owned(),
             wells,
@@ -71,6 +74,7 @@ impl StoreOutput {
             writers: BTreeMap::new(),
             closed_bytes: 0,
             house: Some(house),
+            room: Some(room),
             board: Arc::default(),
         })
     }
@@ -79,6 +83,17 @@ impl StoreOutput {
     #[must_use]
     pub fn board(&self) -> Arc<Board> {
         Arc::clone(&self.board)
+    }
+
+    /// Has sidecars made of closed capture files, and room after them; tuples alone need none.
+    fn look_after(&self, closed: Vec<ClosedFile>) {
+        if let Some(room) = self.room.as_ref().filter(|_| !closed.is_empty()) {
+            room.make();
+        }
+        let paths = closed.into_iter().filter_map(|file| file.path);
+        if let (Some(house), Content::Packets) = (&self.house, self.options.content) {
+            paths.for_each(|path| house.closed(path));
+        }
     }
 
     fn writer(&mut self, slot: u32) -> Result<&mut SourceWriter, WriteError> {
@@ -117,6 +132,9 @@ impl Output for StoreOutput {
         if let Some(house) = &self.house {
             house.begun(folder);
         }
+        if let Some(room) = &self.room {
+            room.written(&source.well);
+        }
         self.writers.insert(slot, writer);
         self.board.name(slot, source);
         Ok(recovered.iter().map(describe).collect())
@@ -142,8 +160,8 @@ impl Output for StoreOutput {
         if reason != Reason::DiskFull {
             return Err(WriteError::Dropped(why));
         }
-        if let Some(house) = &self.house {
-            house.make_room();
+        if let Some(room) = &self.room {
+            room.make();
         }
         Err(WriteError::DiskFull(why))
     }
@@ -160,16 +178,16 @@ impl Output for StoreOutput {
 
     fn tick(&mut self) -> Vec<String> {
         let mut notes = Vec::new();
+        let mut closed = Vec::new();
         for writer in self.writers.values_mut() {
             writer.tick(wall::now_ns());
             notes.extend(writer.take_error().map(|error| error.to_string()));
-            let closed = writer.take_closed();
-            notes.extend(closed.iter().filter_map(describe_damage));
-            if let Some(house) = &self.house {
-                tell_closed(house, self.options.content, closed);
-            }
+            closed.extend(writer.take_closed());
         }
+        notes.extend(closed.iter().filter_map(describe_damage));
+        self.look_after(closed);
         notes.extend(self.house.iter().flat_map(House::notes));
+        notes.extend(self.room.iter().flat_map(Room::notes));
         notes
     }
 
@@ -179,15 +197,16 @@ impl Output for StoreOutput {
             let (closed, stats, error) = writer.close(wall::now_ns());
             self.closed_bytes += stats.bytes;
             damage = closed.iter().find_map(describe_damage).or(damage);
-            if let Some(house) = &self.house {
-                tell_closed(house, self.options.content, closed);
-            }
+            self.look_after(closed);
             failure = error.or(failure);
         }
         // All that came is in the files, or was counted.
         self.board.complete(wall::now_ns());
         if let Some(house) = self.house.take() {
             house.finish();
+        }
+        if let Some(room) = self.room.take() {
+            room.finish();
         }
         match (failure, damage) {
             (Some(error), _) => Err(error.into()),
@@ -203,16 +222,6 @@ impl Output for StoreOutput {
             .map(|writer| writer.stats().bytes)
             .sum();
         self.closed_bytes + open
-    }
-}
-
-/// Has sidecars made of closed capture files; tuples alone need none, but perhaps room.
-fn tell_closed(house: &House, content: Content, closed: Vec<ClosedFile>) {
-    for path in closed.into_iter().filter_map(|file| file.path) {
-        match content {
-            Content::Packets => house.closed(path),
-            Content::Tuples => house.make_room(),
-        }
     }
 }
 

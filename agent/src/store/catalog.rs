@@ -59,6 +59,8 @@ pub struct CaptureFile {
     pub stored_bytes: u64,
     /// Link type of all its packets.
     pub link_type: LinkType,
+    /// Most bytes that are kept of a packet; 0 of tuples alone.
+    pub snaplen: u32,
     /// Path of its sidecar, valid or not.
     pub sidecar: Option<PathBuf>,
     /// Lowest and highest time of its packets, in nanoseconds since 1970, where a range of times
@@ -150,7 +152,7 @@ impl CaptureFile {
 }
 
 /// A file that is not among those of a snapshot though it looks like one.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// The file.
     pub path: PathBuf,
@@ -177,8 +179,16 @@ impl Snapshot {
         let (sources, _) = layout::sources(store)?;
         for source in sources.into_iter().filter(|source| filter.takes(source)) {
             let folder = Arc::new(source.folder(store));
-            snapshot.source(&Arc::new(source), &folder, filter.times_ns)?;
+            snapshot.source(&Arc::new(source), &folder, 0, filter.times_ns)?;
         }
+        Ok(snapshot)
+    }
+
+    /// Lists what is there now of one source, from this number in the order of writing on.
+    pub(super) fn from(store: &Path, source: &Arc<Source>, first: u64) -> Result<Self, Error> {
+        let mut snapshot = Self::default();
+        let folder = Arc::new(source.folder(store));
+        snapshot.source(source, &folder, first, None)?;
         Ok(snapshot)
     }
 
@@ -186,16 +196,19 @@ impl Snapshot {
         &mut self,
         source: &Arc<Source>,
         folder: &Arc<PathBuf>,
+        first: u64,
         times_ns: Option<(i64, i64)>,
     ) -> Result<(), Error> {
         let live = state::of_live_writer(folder);
         let listing = Listing::read(folder)?;
-        // What was closed later than the newest active file was started is newer than this
-        // moment; what is both was closed meanwhile.
-        let newest = listing.active.keys().next_back().copied();
-        let closed = listing.closed.values();
-        let closed = closed.filter(|set| newest.is_none_or(|newest| set.name.sequence <= newest));
-        for set in closed {
+        // What was closed after the one that is being written is newer than this moment; what is
+        // both was closed meanwhile. A file that cannot be closed may be active for long.
+        let newest = live.map_or(u64::MAX, |state| state.sequence);
+        for (_, set) in listing
+            .closed
+            .range(first..)
+            .take_while(|(n, _)| **n <= newest)
+        {
             if set.packets().is_some() {
                 self.closed(source, folder, set, times_ns);
             } else if set.has(Kind::Sidecar) {
@@ -203,7 +216,7 @@ impl Snapshot {
                 self.closed_tuples(source, folder, set.name.sequence, path, times_ns);
             }
         }
-        for (&sequence, kinds) in &listing.active {
+        for (&sequence, kinds) in listing.active.range(first..) {
             // A loss table may have its proper name before its packets have.
             let closed = listing.closed.get(&sequence);
             let has_packets = closed.is_some_and(|set| set.packets().is_some());
@@ -275,10 +288,10 @@ impl Snapshot {
                     self.closed_tuples(source, folder, sequence, path, None);
                 }
             }
-            Err(e) => {
-                let (path, reason) = (found.path, e.to_string());
-                self.skipped.push(Skipped { path, reason });
-            }
+            Err(e) => self.skipped.push(Skipped {
+                path: found.path,
+                reason: e.to_string(),
+            }),
         }
         Ok(())
     }
@@ -349,6 +362,7 @@ impl CaptureFile {
             length: 0,
             stored_bytes: 0,
             link_type: LinkType(0),
+            snaplen: 0,
             sidecar: None,
             times_ns: None,
             active_tuples: None,
@@ -399,10 +413,14 @@ impl CaptureFile {
     fn measure_closed(&mut self) -> Result<(), String> {
         let input = self.input_later().map_err(|e| e.to_string())?;
         let facts = input.facts().map_err(|e| e.to_string())?;
-        self.link_type = header(input.bytes().map_err(|e| e.to_string())?)?.link_type;
+        self.take(header(input.bytes().map_err(|e| e.to_string())?)?);
         self.length = facts.length;
         self.stored_bytes = facts.stored;
         Ok(())
+    }
+
+    fn take(&mut self, header: FileHeader) {
+        (self.link_type, self.snaplen) = (header.link_type, header.snaplen);
     }
 
     /// Finds out how far the whole records of an active file go, and its link type.
@@ -416,7 +434,7 @@ impl CaptureFile {
         }
         let mut file = input.bytes().map_err(|e| e.to_string())?;
         let header = header(&mut file)?;
-        self.link_type = header.link_type;
+        self.take(header);
         self.length = match live {
             Some(state) if state.sequence == self.sequence => state.length.min(length),
             // A file that is being closed ends with a whole record; one just begun has none.

@@ -45,6 +45,9 @@ pub enum Problem {
     /// A damaged loss table.
     #[error("{0} lines of the loss table are damaged")]
     LossTable(u64),
+    /// A loss table that the system lost.
+    #[error("the loss table is empty: what was lost meanwhile is not known")]
+    EmptyLossTable,
     /// Not written by the store.
     #[error("not a file of the store, left alone")]
     Unknown,
@@ -133,6 +136,9 @@ impl Checked {
         let path = |kind| set.name.path(folder, kind);
         if set.has(Kind::Counters) {
             match Table::read(&path(Kind::Counters)) {
+                Ok(table) if table.samples.is_empty() && table.damaged_lines == 0 => {
+                    self.find(path(Kind::Counters), Problem::EmptyLossTable);
+                }
                 Ok(table) if table.damaged_lines == 0 => {}
                 Ok(table) => {
                     let problem = Problem::LossTable(table.damaged_lines);

@@ -69,6 +69,8 @@ impl Closing {
             make_folders(&name.folder(&self.source_folder))?;
         }
         if has_counters {
+            let synced = File::open(&counters).and_then(|file| file.sync_data());
+            synced.map_err(Error::io("complete", &counters))?;
             rename(&counters, &name.path(&self.source_folder, Kind::Counters))?;
         }
         let path = self
@@ -132,10 +134,10 @@ impl Closing {
     }
 }
 
-/// Renames; done already is done.
+/// Renames; done already is done, also if retention has taken it since.
 fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     match fs::rename(from, to) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound && to.exists() => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !from.exists() => Ok(()),
         other => other.map_err(Error::io("rename", from)),
     }
 }
@@ -152,12 +154,16 @@ pub(super) fn make_folders(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))
 }
 
-/// Brings the names in a folder, and those of the folders up to `top`, to the disk.
+/// Brings the names in a folder, and those of the folders up to `top`, to the disk. A folder that
+/// is gone has none: retention removes those that it has emptied.
 pub(super) fn sync_folders(folder: &Path, top: &Path) -> Result<(), Error> {
     for folder in folder.ancestors() {
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(Error::io("write the folder", folder))?;
+        match File::open(folder) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            opened => opened
+                .and_then(|folder| folder.sync_all())
+                .map_err(Error::io("write the folder", folder))?,
+        }
         if folder == top {
             break;
         }
@@ -264,20 +270,15 @@ fn work(
     try_all(&mut pending, report);
 }
 
-/// Closes in order; what fails (a full disk has no room for a folder) waits for the next job.
+/// Closes in order; what fails (a full disk has no room for a folder) waits for the next job, and
+/// holds up no other: it may never succeed.
 fn try_all(pending: &mut VecDeque<Closing>, report: &Sender<Result<ClosedFile, Error>>) {
-    while let Some(closing) = pending.front() {
-        match closing.run() {
-            Ok(closed) => {
-                pending.pop_front();
-                if let Some(closed) = closed {
-                    let _ = report.send(Ok(closed));
-                }
-            }
-            Err(e) => {
-                let _ = report.send(Err(e));
-                return;
-            }
+    pending.retain(|closing| {
+        let done = closing.run();
+        let keep = done.is_err();
+        if let Some(done) = done.transpose() {
+            let _ = report.send(done);
         }
-    }
+        keep
+    });
 }

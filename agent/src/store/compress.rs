@@ -61,18 +61,23 @@ pub struct Compressed {
 }
 
 /// The path of a closed capture file in its other form, by either.
-pub(super) fn path_of(capture: &Path, kind: Kind) -> Option<PathBuf> {
+pub fn path_of(capture: &Path, kind: Kind) -> Option<PathBuf> {
     let (name, found) = ClosedName::parse(capture.file_name()?.to_str()?)?;
     found
         .has_packets()
         .then(|| capture.with_file_name(name.file_name(kind)))
 }
 
-/// Compresses a closed capture file; `None` if it went meanwhile, or is compressed.
+/// Compresses a closed capture file; `None` if it went meanwhile, is compressed, or there was no
+/// time, as is asked after every piece.
 ///
 /// # Errors
 /// If a file cannot be read or written; the capture file stays as it was then.
-pub fn compress(capture: &Path, level: i32) -> Result<Option<Compressed>, Error> {
+pub fn compress(
+    capture: &Path,
+    level: i32,
+    has_time: &dyn Fn() -> bool,
+) -> Result<Option<Compressed>, Error> {
     let paths = path_of(capture, Kind::Capture).zip(path_of(capture, Kind::Compressed));
     let Some((raw, compressed)) = paths else {
         return Ok(None);
@@ -84,7 +89,12 @@ pub fn compress(capture: &Path, level: i32) -> Result<Option<Compressed>, Error>
     let mut temporary = compressed.clone().into_os_string();
     temporary.push(TEMPORARY);
     let temporary = PathBuf::from(temporary);
-    let done = write(&raw, &input, &temporary, level).and_then(|(raw_bytes, bytes)| {
+    let written = write(&raw, &input, &temporary, level, has_time);
+    let done = written.and_then(|lengths| {
+        let Some((raw_bytes, bytes)) = lengths else {
+            close::remove(&temporary)?;
+            return Ok(None);
+        };
         let there = replace(&raw, &temporary, &compressed)?;
         let path = compressed;
         Ok(there.then_some(Compressed {
@@ -99,19 +109,41 @@ pub fn compress(capture: &Path, level: i32) -> Result<Option<Compressed>, Error>
     })
 }
 
-/// Writes the compressed file and compares it; the lengths of both.
-fn write(raw: &Path, input: &File, temporary: &Path, level: i32) -> Result<(u64, u64), Error> {
+/// A file that is read while there is time.
+struct WhileThereIsTime<'a>(&'a File, &'a dyn Fn() -> bool);
+
+impl Read for WhileThereIsTime<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self.1() {
+            true => self.0.read(bytes),
+            false => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+/// Writes the compressed file and compares it; the lengths of both, `None` without the time.
+fn write(
+    raw: &Path,
+    input: &File,
+    temporary: &Path,
+    level: i32,
+    has_time: &dyn Fn() -> bool,
+) -> Result<Option<(u64, u64)>, Error> {
     let failed = |action| Error::io(action, temporary);
     let metadata = input.metadata().map_err(Error::io("read", raw))?;
     let mut output = File::create(temporary).map_err(failed("create"))?;
-    let bytes = compress_frames(input, &mut output, level).map_err(failed("write"))?;
+    let input = WhileThereIsTime(input, has_time);
+    let bytes = match compress_frames(input, &mut output, level) {
+        Err(e) if e.kind() == io::ErrorKind::TimedOut && !has_time() => return Ok(None),
+        written => written.map_err(failed("write"))?,
+    };
     // When it was closed is what retention goes by.
     let closed = metadata.modified().map_err(Error::io("read", raw))?;
     output.set_modified(closed).map_err(failed("write"))?;
     output.sync_data().map_err(failed("write"))?;
     let same = same(raw, temporary).map_err(failed("compare"))?;
     match same {
-        true => Ok((metadata.len(), bytes)),
+        true => Ok(Some((metadata.len(), bytes))),
         false => {
             let e = io::Error::other("it does not come back as it was written");
             Err(failed("compare")(e))

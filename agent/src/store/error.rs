@@ -24,6 +24,9 @@ pub enum Error {
     /// A well, interface or tag without a name.
     #[error("cannot store packets under an empty {0} name")]
     EmptyName(&'static str),
+    /// A well's name that file systems use for something else.
+    #[error("cannot store packets in a well named {0}: file systems have a folder of that name")]
+    TakenName(&'static str),
     /// A `well.toml` that cannot be used.
     #[error("cannot use {}: {reason}", path.display())]
     Well {

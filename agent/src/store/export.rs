@@ -2,11 +2,12 @@
 
 use std::{collections::VecDeque, io::Write, path::Path};
 
-use super::{CaptureFile, Error, Filter, Snapshot, catalog::Skipped};
+use super::{CaptureFile, Error, Filter, Skipped, Snapshot, records::SNAPLEN};
 use crate::{
     capfile::{
         FrameReader, Warning,
-        write::{PcapWriter, WriteError},
+        stream::{Format, StreamWriter},
+        write::WriteError,
     },
     frame::LinkType,
 };
@@ -41,6 +42,7 @@ pub fn export(
     output: impl Write,
 ) -> Result<Exported, ExportError> {
     let snapshot = Snapshot::take(store, filter)?;
+    let format = format(&snapshot);
     let mut exported = Exported {
         skipped: snapshot.skipped,
         ..Exported::default()
@@ -53,7 +55,7 @@ pub fn export(
         }
     }
     let times = filter.times_ns.unwrap_or((i64::MIN, i64::MAX));
-    let mut writer = PcapWriter::new(output);
+    let mut writer = StreamWriter::new(format, output)?;
     for stream in &mut streams {
         stream.next(&mut exported)?;
     }
@@ -66,14 +68,26 @@ pub fn export(
         if let Some(frame) = &stream.frame
             && (times.0..times.1).contains(&frame.time_ns)
         {
-            let (time, wire_len) = (Some(frame.time_ns), frame.wire_len);
-            writer.write_frame(time, wire_len, frame.link_type, &frame.data)?;
+            let link_type = frame.link_type;
+            writer.write_frame(frame.time_ns, frame.wire_len, link_type, &frame.data)?;
             exported.packets += 1;
         }
         stream.next(&mut exported)?;
     }
     writer.finish()?;
     Ok(exported)
+}
+
+/// Known before the first packet, so that nothing has to be kept until the last. An export of no
+/// file is an empty pcap of link type Ethernet.
+fn format(snapshot: &Snapshot) -> Format {
+    let first = snapshot.files.first();
+    let link_type = first.map_or(LinkType(1), |file| file.link_type);
+    let fits = |file: &CaptureFile| file.link_type == link_type && file.snaplen <= SNAPLEN;
+    match snapshot.files.iter().all(fits) {
+        true => Format::Pcap(link_type),
+        false => Format::Pcapng,
+    }
 }
 
 /// A frame that waits for its turn.

@@ -1,10 +1,16 @@
 //! Capture files of others into a store: bytes, link types and times as they are.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::{
-    Compress, Error, Outcome, RecordBlock, SourceWriter, Wells, WriterOptions, compress, recover,
-    sidecar, writer::ClosedFile,
+    Compress, Error, Outcome, RecordBlock, SourceWriter, Unfinished, Wells, WriterOptions, close,
+    compress,
+    layout::{Kind, Listing, active_name},
+    recover, sidecar, unfinished,
+    writer::ClosedFile,
 };
 use crate::capfile::{Input, Warning};
 use crate::wall;
@@ -35,7 +41,7 @@ pub struct Imported {
     pub recovered: recover::Report,
 }
 
-/// Why an import ended; what it had written stays.
+/// Why an import ended. It can be tried again: nothing of it is in the store, unless it says so.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The store or an input could not be used.
@@ -48,6 +54,14 @@ pub enum ImportError {
         input: String,
         /// Why.
         reason: String,
+    },
+    /// What was written could not be removed again.
+    #[error("{cause}; a part of the packets stays in the store: {error}")]
+    Left {
+        /// Why the import ended.
+        cause: Box<ImportError>,
+        /// Why a part stays.
+        error: Error,
     },
 }
 
@@ -68,40 +82,86 @@ pub fn import(
         rotate_every: None,
         ..WriterOptions::default()
     };
-    let (mut writer, recovered) =
-        SourceWriter::open(&source.folder(store), options, wall::now_ns())?;
+    let folder = source.folder(store);
+    let (mut writer, recovered) = SourceWriter::open(&folder, options, wall::now_ns())?;
     let mut imported = Imported {
         recovered,
         ..Imported::default()
     };
+    // What an import before this one was killed over.
+    for mut left in unfinished(&folder, compress != Compress::Off)? {
+        imported.complete(&mut left, compress);
+    }
+    let first = Listing::read(&folder)?.last_sequence().map_or(0, |n| n + 1);
     let written = inputs
         .iter()
         .try_for_each(|input| one(input, &mut writer, &mut imported));
-    let (mut files, stats, error) = writer.close(wall::now_ns());
-    for file in &mut files {
-        let Some(path) = &mut file.path else {
-            continue;
-        };
-        if let Err(e) = sidecar::build(path, sidecar::ROWS_PER_GROUP) {
-            imported.without_sidecar.push(e);
+    let (files, stats, error) = writer.end(wall::now_ns());
+    let written = written.and(error.map_or(Ok(()), |error| Err(error.into())));
+    if let Err(cause) = written {
+        return Err(match remove(&folder, first) {
+            Ok(()) => cause,
+            Err(error) => ImportError::Left {
+                cause: Box::new(cause),
+                error,
+            },
+        });
+    }
+    for mut file in files {
+        if let Some(path) = file.path.take() {
+            let mut closed = Unfinished {
+                path,
+                has_sidecar: false,
+            };
+            if let Some(bytes) = imported.complete(&mut closed, compress) {
+                file.length = bytes;
+            }
+            file.path = Some(closed.path);
         }
-        let Compress::Zstd(level) = compress else {
-            continue;
-        };
-        match compress::compress(path, level) {
-            Ok(Some(done)) => (*path, file.length) = (done.path, done.bytes),
-            Ok(None) => {}
-            Err(e) => imported.not_compressed.push(e),
-        }
+        imported.files.push(file);
     }
     imported.packets = stats.stored;
     imported.clamped = stats.clamped;
-    imported.files = files;
-    written?;
-    match error {
-        Some(error) => Err(error.into()),
-        None => Ok(imported),
+    Ok(imported)
+}
+
+impl Imported {
+    /// Makes of a closed file what it lacks; its length and path change if it is compressed.
+    fn complete(&mut self, file: &mut Unfinished, compress: Compress) -> Option<u64> {
+        if !file.has_sidecar
+            && let Err(e) = sidecar::build(&file.path, sidecar::ROWS_PER_GROUP)
+        {
+            self.without_sidecar.push(e);
+        }
+        let Compress::Zstd(level) = compress else {
+            return None;
+        };
+        match compress::compress(&file.path, level, &|| true) {
+            Ok(done) => done.map(|done| {
+                file.path = done.path;
+                done.bytes
+            }),
+            Err(e) => {
+                self.not_compressed.push(e);
+                None
+            }
+        }
     }
+}
+
+/// Removes the files of a source from a number in the order of writing on.
+fn remove(folder: &Path, first: u64) -> Result<(), Error> {
+    let listing = Listing::read(folder)?;
+    let active = listing.active.range(first..).flat_map(|(&n, kinds)| {
+        let path = move |kind: &Kind| folder.join(active_name(n, *kind));
+        kinds.iter().map(path)
+    });
+    let closed = listing.closed.range(first..).flat_map(|(_, set)| {
+        let path = |kind: &Kind| set.name.path(folder, *kind);
+        set.kinds.iter().map(path)
+    });
+    let paths: Vec<PathBuf> = active.chain(closed).collect();
+    paths.iter().try_for_each(|path| close::remove(path))
 }
 
 /// Imports one input: a pass for each of its link types, which are rarely more than one.

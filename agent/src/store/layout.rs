@@ -18,6 +18,8 @@ pub const SOCKET_NAME: &str = "agent.sock";
 pub(super) const TEMPORARY: &str = ".tmp";
 /// Configuration in a well's folder.
 pub(super) const WELL_FILE: &str = "well.toml";
+/// What ext4 makes in the root of a file system, for root alone: a store may be such a root.
+const LOST_AND_FOUND: &str = "lost+found";
 
 /// Where packets come from: one folder of the store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,7 +61,7 @@ impl Source {
         (source.folder_name() == folder_name).then_some(source)
     }
 
-    /// Refuses empty names, for which there is no folder.
+    /// Refuses names for which there is no folder.
     pub(super) fn check(&self) -> Result<(), Error> {
         let names = [
             ("well", &self.well),
@@ -68,6 +70,7 @@ impl Source {
         ];
         match names.iter().find(|(_, name)| name.is_empty()) {
             Some((what, _)) => Err(Error::EmptyName(what)),
+            None if self.well == LOST_AND_FOUND => Err(Error::TakenName(LOST_AND_FOUND)),
             None => Ok(()),
         }
     }
@@ -105,6 +108,11 @@ pub(super) fn unescape(escaped: &str) -> Option<String> {
     }
     let name = String::from_utf8(bytes).ok()?;
     (!name.is_empty() && escape(&name) == escaped).then_some(name)
+}
+
+/// The well that a folder of the store is named for; `None` if none is.
+pub(super) fn well_of(folder_name: &str) -> Option<String> {
+    unescape(folder_name).filter(|name| name != LOST_AND_FOUND)
 }
 
 /// What a file of a source holds.
@@ -367,7 +375,10 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<(PathBuf, String, bool)>, Err
     let mut all = Vec::new();
     for entry in found {
         let entry = entry.map_err(failed)?;
-        let is_folder = entry.file_type().map_err(failed)?.is_dir();
+        let kind = entry.file_type().map_err(failed)?;
+        // A well may lie on another disk. Folders are only looked into to a fixed depth, so that a
+        // link to one above it is no endless one.
+        let is_folder = kind.is_dir() || kind.is_symlink() && entry.path().is_dir();
         let name = entry.file_name().to_string_lossy().into_owned();
         all.push((entry.path(), name, is_folder));
     }
@@ -379,8 +390,12 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<(PathBuf, String, bool)>, Err
 pub fn sources(store: &Path) -> Result<(Vec<Source>, Vec<PathBuf>), Error> {
     let (mut found, mut unknown) = (Vec::new(), Vec::new());
     for (path, name, is_folder) in entries(store)? {
-        let Some(well) = unescape(&name).filter(|_| is_folder) else {
-            if is_folder || (name != SOCKET_NAME && !fill::is_fill_name(&name)) {
+        let Some(well) = well_of(&name).filter(|_| is_folder) else {
+            let is_ours = match is_folder {
+                true => name == LOST_AND_FOUND,
+                false => name == SOCKET_NAME || fill::is_fill_name(&name),
+            };
+            if !is_ours {
                 unknown.push(path);
             }
             continue;
@@ -422,10 +437,29 @@ mod tests {
             let name = path.file_name().unwrap().to_str().unwrap();
             assert_eq!(Source::parse(&source.well, name), Some(source));
         }
+        let taken = source("lost+found", "lan0", "pcap").check().unwrap_err();
+        assert!(
+            taken.to_string().contains("a well named lost+found"),
+            "{taken}"
+        );
         for name in ["", "=x", "x=", "lan0=pcap", "a%2fb", ".x", "%zz", "a=b=c"] {
             assert_eq!(Source::parse("pcap", name), None, "{name}");
         }
         assert!(source("", "a", "b").check().is_err());
+    }
+
+    #[test]
+    fn a_store_may_be_the_root_of_a_file_system_and_its_wells_on_others() {
+        let (store, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir_all(store.path().join("lost+found/lan0")).unwrap();
+        fs::create_dir_all(other.path().join("lan0")).unwrap();
+        std::os::unix::fs::symlink(other.path(), store.path().join("pcap")).unwrap();
+        std::os::unix::fs::symlink(store.path(), other.path().join("wan0")).unwrap();
+        let (found, unknown) = sources(store.path()).unwrap();
+        let expected = ["lan0", "wan0"].map(|interface| source("pcap", interface, "pcap"));
+        assert_eq!((found, unknown), (expected.to_vec(), Vec::new()));
+        let listing = Listing::read(&store.path().join("pcap/wan0")).unwrap();
+        assert!(listing.closed.is_empty() && listing.active.is_empty());
     }
 
     #[test]

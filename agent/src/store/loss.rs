@@ -251,6 +251,11 @@ impl Writer {
         Ok(writer)
     }
 
+    /// The file, for who brings it to the disk.
+    pub(super) fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     pub(super) fn append(&mut self, sample: &Sample) -> io::Result<()> {
         self.write(&sample.line())
     }

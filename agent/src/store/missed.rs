@@ -62,13 +62,16 @@ fn of_source(store: &Path, source: Source, from: i64, to: i64) -> Result<Missed,
         before = Some(last);
         let (start, end) = missed.known_ns.unwrap_or((first.time_ns, last.time_ns));
         missed.known_ns = Some((start.min(first.time_ns), end.max(last.time_ns)));
-        let far = last.time_ns.saturating_add(MARGIN_NS) < from
-            || first.time_ns.saturating_sub(MARGIN_NS) > to;
-        if !far {
+        if is_near(first, last, from, to) {
             missed.add(&path, from, to)?;
         }
     }
     Ok(missed)
+}
+
+/// Whether a table with these ends may have samples of the span.
+fn is_near(first: Sample, last: Sample, from: i64, to: i64) -> bool {
+    last.time_ns.saturating_add(MARGIN_NS) >= from && first.time_ns.saturating_sub(MARGIN_NS) <= to
 }
 
 impl Missed {
@@ -120,9 +123,41 @@ fn tables(source_folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(all.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Time of each sample and what was counted since the one before it, of the same run. The first
-/// of a run, and one that is repeated at the start of the next table, is no entry.
-pub fn differences(samples: &[Sample]) -> impl Iterator<Item = (i64, Counts)> {
+/// What was counted of a source from one sample to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Time of the later sample and the difference, in the order of writing.
+    pub differences: Vec<(i64, Counts)>,
+    /// Lines of the tables that are no samples.
+    pub damaged_lines: u64,
+}
+
+/// What was counted of a source from `from_ns` (inclusive) to `to_ns` (exclusive), in nanoseconds
+/// since 1970, by the time of the later sample. Tables that have nothing of that are not read.
+///
+/// # Errors
+/// If a folder or a table cannot be read.
+pub fn counted(folder: &Path, from_ns: i64, to_ns: i64) -> Result<Counted, Error> {
+    let mut counted = Counted::default();
+    for path in tables(folder)? {
+        // One that retention removed meanwhile is as if it never was.
+        let ends = Table::ends(&path).unwrap_or_default();
+        if !ends.is_some_and(|(first, last)| is_near(first, last, from_ns, to_ns)) {
+            continue;
+        }
+        // Each can be read alone, so that they are never all in memory.
+        let table = Table::read(&path).map_err(Error::io("read", &path))?;
+        let inside =
+            differences(&table.samples).filter(|(time, _)| (from_ns..to_ns).contains(time));
+        counted.differences.extend(inside);
+        counted.damaged_lines += table.damaged_lines;
+    }
+    Ok(counted)
+}
+
+/// Time of each sample of a table and what was counted since the one before it, of the same run.
+/// The first of a run is no entry.
+fn differences(samples: &[Sample]) -> impl Iterator<Item = (i64, Counts)> {
     samples.windows(2).filter_map(|pair| match pair {
         [before, sample] if before.run == sample.run && before.time_ns != sample.time_ns => {
             Some((sample.time_ns, sample.counts.since(&before.counts)))
@@ -162,6 +197,23 @@ mod tests {
             }
         }
         writer.close(start);
+    }
+
+    #[test]
+    fn differences_of_a_span_are_those_that_end_in_it() {
+        let folder = Folder::new();
+        run(&folder, NOW, 10);
+        run(&folder, NOW + 3 * 86_400 * SECOND, 4);
+        let counted = |from, to| counted(folder.path(), from, to).unwrap().differences;
+        let all = counted(i64::MIN, i64::MAX);
+        assert_eq!(all.len(), 14);
+        assert!(all.iter().all(|(_, counts)| counts.seen == 10));
+        let times = |found: Vec<(i64, Counts)>| found.into_iter().map(|(time, _)| time);
+        let part: Vec<i64> = times(counted(NOW + 3 * SECOND, NOW + 6 * SECOND)).collect();
+        assert_eq!(part, [3, 4, 5].map(|n| NOW + n * SECOND));
+        // What is days away is not even read.
+        let table = folder.closed(5, NOW).with_extension("counters");
+        assert!(!table.exists());
     }
 
     #[test]

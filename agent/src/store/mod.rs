@@ -54,7 +54,7 @@ mod testing;
 mod tests;
 
 pub use block::{RECORD_HEADER, RecordBlock};
-pub use catalog::{CaptureFile, Filter, Snapshot};
+pub use catalog::{CaptureFile, Filter, Skipped, Snapshot};
 pub use compress::Compress;
 pub use error::Error;
 pub use layout::Source;

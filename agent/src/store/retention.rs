@@ -1,9 +1,9 @@
 //! Retention: which closed files go, by age, by size and by free space, oldest first.
 //!
 //! The order is that of writing: within a source by sequence number, between the sources of a
-//! well by the time of closing. Times of packets play no part, and a single wrong modification
-//! time moves nothing: a file is taken to be closed no earlier than those before it, and a time
-//! in the future is none.
+//! well by the time of closing. Times of packets play no part, and a wrong modification time
+//! moves nothing: a file is taken to be closed no earlier than those before it, and a time in
+//! the future, or before there was any store, is none.
 
 use std::{
     fs, io,
@@ -18,6 +18,9 @@ use super::{
 
 /// Clocks differ by so much between machines that write to and look at one store.
 const FUTURE: Duration = Duration::from_secs(86_400);
+/// No file of a store was closed before (2020-01-01, in time since 1970): a clock that had not
+/// been set said so.
+const FIRST: Duration = Duration::from_secs(1_577_836_800);
 
 /// Why a file went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,15 @@ pub struct Removed {
     pub why: Why,
 }
 
+/// What a look at the store's limits did.
+#[derive(Debug, Default)]
+pub struct Enforced {
+    /// What was removed, in order.
+    pub removed: Vec<Removed>,
+    /// What could not be removed: others went instead, as far as limits said.
+    pub failed: Vec<Error>,
+}
+
 /// The files of a closed capture and when they were closed.
 struct Candidate {
     name: layout::ClosedName,
@@ -63,31 +75,34 @@ struct Queue {
     candidates: Vec<Candidate>,
 }
 
-/// Removes what every well's own retention says at the time `now`; gives what it removed.
-pub fn enforce_all(store: &Path, wells: &Wells, now: SystemTime) -> Result<Vec<Removed>, Error> {
-    let mut removed = Vec::new();
+/// Removes what every well's own retention says at the time `now`.
+pub fn enforce_all(store: &Path, wells: &Wells, now: SystemTime) -> Result<Enforced, Error> {
+    let mut all = Enforced::default();
     for (name, well) in wells.iter() {
-        removed.extend(enforce(store, name, &well.retention, now)?);
+        let of_well = enforce(store, name, &well.retention, now)?;
+        all.removed.extend(of_well.removed);
+        all.failed.extend(of_well.failed);
     }
-    Ok(removed)
+    Ok(all)
 }
 
-/// Removes what a well's retention says at the time `now`; gives what it removed, in order.
+/// Removes what a well's retention says at the time `now`. What cannot be removed stays, and
+/// holds up nothing.
 pub fn enforce(
     store: &Path,
     well: &str,
     retention: &Retention,
     now: SystemTime,
-) -> Result<Vec<Removed>, Error> {
+) -> Result<Enforced, Error> {
+    let mut enforced = Enforced::default();
     if *retention == Retention::default() {
-        return Ok(Vec::new());
+        return Ok(enforced);
     }
     let (mut queues, mut total) = queues(store, well, now)?;
     let mut free = match retention.min_free {
         Some(_) => free_bytes(store)?,
         None => 0,
     };
-    let mut removed = Vec::new();
     while let Some(queue) = oldest(&mut queues) {
         let Some(candidate) = queue.candidates.last() else {
             break;
@@ -102,12 +117,17 @@ pub fn enforce(
         } else {
             break;
         };
-        total = total.saturating_sub(candidate.bytes);
-        free = free.saturating_add(candidate.bytes);
-        removed.push(remove(queue, why)?);
+        match remove(queue, why) {
+            Ok(removed) => {
+                total = total.saturating_sub(removed.bytes);
+                free = free.saturating_add(removed.bytes);
+                enforced.removed.push(removed);
+            }
+            Err(error) => enforced.failed.push(error),
+        }
         queue.candidates.pop();
     }
-    Ok(removed)
+    Ok(enforced)
 }
 
 /// The sources of a well, and the bytes of all files in it.
@@ -161,7 +181,8 @@ fn candidate(folder: &Path, set: &FileSet, now: SystemTime) -> Result<Candidate,
             candidate.modified = candidate.modified.or(Some(modified));
         }
     }
-    candidate.modified = candidate.modified.filter(|time| *time <= now + FUTURE);
+    let possible = SystemTime::UNIX_EPOCH + FIRST..=now + FUTURE;
+    candidate.modified = candidate.modified.filter(|time| possible.contains(time));
     Ok(candidate)
 }
 
@@ -278,6 +299,12 @@ mod tests {
         store
     }
 
+    fn enforced(store: &Path, well: &str, retention: &Retention) -> Vec<Removed> {
+        let enforced = enforce(store, well, retention, now()).unwrap();
+        assert!(enforced.failed.is_empty(), "{:?}", enforced.failed);
+        enforced.removed
+    }
+
     fn names(removed: &[Removed]) -> Vec<String> {
         let name = |r: &Removed| format!("{}-{}", r.source.interface, r.sequence);
         removed.iter().map(name).collect()
@@ -293,15 +320,14 @@ mod tests {
                 max_age: Some(DAY * 29),
                 ..Retention::default()
             };
-            let removed = enforce(store.path(), "pcap", &retention, now()).unwrap();
+            let removed = enforced(store.path(), "pcap", &retention);
             assert_eq!(names(&removed), ["lan0-1", "wan0-1", "lan0-2"]);
             assert!(
                 removed
                     .iter()
                     .all(|r| r.why == Why::Age && !r.path.exists())
             );
-            let again = enforce(store.path(), "pcap", &retention, now()).unwrap();
-            assert_eq!(again, []);
+            assert_eq!(enforced(store.path(), "pcap", &retention), []);
         }
     }
 
@@ -317,7 +343,7 @@ mod tests {
             max_size: Some(max_size),
             ..Retention::default()
         };
-        let enforce = |max| enforce(store.path(), "pcap", &retention(max), now()).unwrap();
+        let enforce = |max| enforced(store.path(), "pcap", &retention(max));
         // Three closed files and two active ones.
         assert_eq!(enforce(5 * size), []);
         let removed = enforce(4 * size);
@@ -338,7 +364,7 @@ mod tests {
             min_free: Some(min_free),
             ..Retention::default()
         };
-        let enforce = |well, min| enforce(store.path(), well, &retention(min), now()).unwrap();
+        let enforce = |well, min| enforced(store.path(), well, &retention(min));
         assert_eq!(enforce("other", u64::MAX), []);
         assert_eq!(enforce("pcap", 1), []);
         let removed = enforce("pcap", u64::MAX);
@@ -364,14 +390,48 @@ mod tests {
             max_age: Some(DAY * 36),
             ..Retention::default()
         };
-        let removed = enforce(store.path(), "pcap", &retention, now()).unwrap();
-        assert_eq!(removed, []);
+        assert_eq!(enforced(store.path(), "pcap", &retention), []);
         let retention = Retention {
             max_age: Some(DAY * 30),
             ..Retention::default()
         };
-        let removed = enforce(store.path(), "pcap", &retention, now()).unwrap();
-        // Of the last two it is only known that they were closed after the second.
-        assert_eq!(names(&removed), ["lan0-1", "lan0-2", "lan0-3", "lan0-4"]);
+        // Of the last two it is not known when they were closed.
+        let removed = enforced(store.path(), "pcap", &retention);
+        assert_eq!(names(&removed), ["lan0-1", "lan0-2"]);
+    }
+
+    /// A machine without a clock of its own starts in 1970, until it has asked others.
+    #[test]
+    fn files_closed_before_the_clock_was_set_are_as_old_as_the_next_one() {
+        let since_1970 = now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let days = since_1970.as_secs() / DAY.as_secs();
+        let store = store(&[("lan0", &[days, days, 3])], NOW);
+        let retention = |days| Retention {
+            max_age: Some(DAY * days),
+            ..Retention::default()
+        };
+        assert_eq!(enforced(store.path(), "pcap", &retention(4)), []);
+        let removed = enforced(store.path(), "pcap", &retention(2));
+        assert_eq!(names(&removed), ["lan0-1", "lan0-2", "lan0-3"]);
+    }
+
+    #[test]
+    fn what_cannot_be_removed_holds_up_nothing() {
+        let store = store(&[("lan0", &[40, 35, 33]), ("wan0", &[34])], NOW);
+        let folder = store.path().join("pcap/lan0");
+        let listing = Listing::read(&folder).unwrap();
+        let path = listing.closed[&1].name.path(&folder, Kind::Capture);
+        // No privilege removes a folder as if it were a file.
+        fs::create_dir(path.with_extension("pcap.zst")).unwrap();
+        let retention = Retention {
+            max_age: Some(DAY * 30),
+            ..Retention::default()
+        };
+        let enforced = enforce(store.path(), "pcap", &retention, now()).unwrap();
+        assert_eq!(names(&enforced.removed), ["lan0-2", "wan0-1", "lan0-3"]);
+        let [error] = &enforced.failed[..] else {
+            panic!("{:?}", enforced.failed);
+        };
+        assert!(error.to_string().contains("cannot remove"), "{error}");
     }
 }

@@ -108,13 +108,27 @@ fn read(file: &File) -> Option<State> {
 
 /// The state of the writer that has the source now; `None` if none has, or none can be seen.
 pub(super) fn of_live_writer(source_folder: &Path) -> Option<State> {
+    let last = of_last_writer(source_folder)?;
+    last.is_live.then_some(last.state)
+}
+
+/// What the last writer of a source said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Last {
+    /// How far it has come.
+    pub(super) state: State,
+    /// Whether it has the source now.
+    pub(super) is_live: bool,
+}
+
+/// What the last writer of a source said; `None` if there was none, or none can be seen.
+pub(super) fn of_last_writer(source_folder: &Path) -> Option<Last> {
     let path: PathBuf = source_folder.join(STATE_FILE);
     let file = File::open(path).ok()?;
-    match file.try_lock_shared() {
-        // Dropping the file gives the lock back.
-        Ok(()) => None,
-        Err(_) => read(&file),
-    }
+    // Dropping the file gives the lock back.
+    let is_live = file.try_lock_shared().is_err();
+    let state = read(&file)?;
+    Some(Last { state, is_live })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Following a store: what its writers committed since the last look.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     fs::File,
     io,
@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    CaptureFile, Error, Filter, Sidecar, Snapshot, Source,
+    CaptureFile, Error, Sidecar, Snapshot, Source,
     layout::{self, Kind, Listing, active_name},
     sidecar, state, tuples,
 };
@@ -71,6 +71,8 @@ pub struct News {
     pub committed: Vec<Committed>,
     /// Files that were removed before they were read.
     pub removed: Vec<String>,
+    /// Files that cannot be read, and why; each once.
+    pub skipped: Vec<String>,
     /// Sources that somebody writes to now.
     pub writers: usize,
 }
@@ -83,6 +85,9 @@ struct Place {
     /// The file of that number, if it is one of tuples that was being written: its offsets mean
     /// nothing in the table that it becomes.
     tuples: Option<Arc<File>>,
+    /// What the last writer said when all its files were listed: until it says more, there is
+    /// nothing new in them.
+    listed: Option<state::Last>,
 }
 
 /// Which sources are followed.
@@ -93,6 +98,8 @@ pub struct Tail {
     store: PathBuf,
     wants: Wants,
     sources: BTreeMap<PathBuf, (Arc<Source>, Place)>,
+    /// Files that were said to be unreadable.
+    skipped: BTreeSet<PathBuf>,
 }
 
 impl Tail {
@@ -103,6 +110,7 @@ impl Tail {
             store: store.to_owned(),
             wants,
             sources: BTreeMap::new(),
+            skipped: BTreeSet::new(),
         };
         tail.look_for_sources(behind.is_none())?;
         for file in behind.into_iter().flat_map(|snapshot| &snapshot.files) {
@@ -114,6 +122,7 @@ impl Tail {
                     sequence: file.sequence,
                     offset: file.length,
                     tuples: file.tuples_being_written().cloned(),
+                    listed: None,
                 },
                 false => Place::behind(file.sequence),
             };
@@ -145,12 +154,14 @@ impl Tail {
         self.look_for_sources(false)?;
         let mut news = News::default();
         for (folder, (source, place)) in &mut self.sources {
-            let state = state::of_live_writer(folder);
+            let last = state::of_last_writer(folder);
+            let state = last.filter(|last| last.is_live).map(|last| last.state);
             news.writers += usize::from(state.is_some());
             let known = |state: &state::State| {
                 (state.sequence, state.length) == (place.sequence, place.offset)
             };
-            if state.as_ref().is_some_and(known) {
+            // One that was killed may have written more than it said: listed once more.
+            if state.as_ref().is_some_and(known) || last.is_some() && last == place.listed {
                 continue;
             }
             // The active file alone has grown: nothing has to be listed, unless it was closed since
@@ -164,7 +175,17 @@ impl Tail {
                 (Some(state), Some((path, content))) => {
                     news.take(source, place, state.sequence, path, content, state.length);
                 }
-                _ => news.list(&self.store, source, place)?,
+                _ => {
+                    let snapshot = Snapshot::from(&self.store, source, place.sequence)?;
+                    for file in &snapshot.skipped {
+                        if self.skipped.insert(file.path.clone()) {
+                            let path = file.path.display();
+                            news.skipped.push(format!("{path}: {}", file.reason));
+                        }
+                    }
+                    news.list(snapshot.files, source, place)?;
+                    place.listed = last;
+                }
             }
         }
         Ok(news)
@@ -181,23 +202,13 @@ impl fmt::Debug for Tail {
 }
 
 impl News {
-    /// What is behind a place in closed files, and in the active one.
-    fn list(&mut self, store: &Path, source: &Arc<Source>, place: &mut Place) -> Result<(), Error> {
-        let among = |name: &String| std::slice::from_ref(name).to_vec();
-        let (wells, tags) = (among(&source.well), among(&source.tag));
-        let interfaces = among(&source.interface);
-        let filter = Filter {
-            wells: Some(&wells),
-            tags: Some(&tags),
-            interfaces: Some(&interfaces),
-            ..Filter::default()
-        };
-        let snapshot = Snapshot::take(store, &filter)?;
-        let skipped = snapshot.skipped.iter();
-        self.removed
-            .extend(skipped.map(|file| format!("{}: {}", file.path.display(), file.reason)));
-        let mut files = snapshot.files;
-        files.retain(|file| file.sequence >= place.sequence);
+    /// What is behind a place in files that are not before it.
+    fn list(
+        &mut self,
+        mut files: Vec<CaptureFile>,
+        source: &Arc<Source>,
+        place: &mut Place,
+    ) -> Result<(), Error> {
         files.sort_by_key(|file| file.sequence);
         let still_there = files.iter().any(|file| file.sequence == place.sequence);
         if place.offset > 0 && !still_there {
@@ -241,6 +252,7 @@ impl News {
                 Content::Tuples(file) => Some(Arc::clone(file)),
                 Content::Packets(_) | Content::Table(_) => None,
             },
+            listed: None,
         };
         if start < length {
             self.committed.push(Committed {
@@ -278,6 +290,7 @@ fn now(folder: &Path) -> Result<Place, Error> {
                 sequence: state.sequence,
                 offset: state.length,
                 tuples,
+                listed: None,
             });
         }
         if state::of_live_writer(folder).is_some_and(|now| now.sequence == state.sequence) {
@@ -352,7 +365,7 @@ mod tests {
     /// Times of the packets of all that was committed since the last look.
     fn times(tail: &mut Tail) -> Vec<i64> {
         let news = tail.look().unwrap();
-        assert_eq!(news.removed, Vec::<String>::new());
+        assert_eq!((&news.removed, &news.skipped), (&vec![], &vec![]));
         let mut times = Vec::new();
         for committed in news.committed {
             if let Some(table) = committed.table().unwrap() {
@@ -416,7 +429,8 @@ mod tests {
         let (mut writer, _) = SourceWriter::open(folder.path(), options, NOW).unwrap();
         writer.append(&block(NOW, 10));
         let lan = || -> Wants { Box::new(|source| source.interface == "lan0") };
-        let snapshot = Snapshot::take(folder.store(), &Filter::default()).unwrap();
+        let all = crate::store::Filter::default();
+        let snapshot = Snapshot::take(folder.store(), &all).unwrap();
         // What is there already is the snapshot's.
         let mut tail = Tail::new(folder.store(), lan(), Some(&snapshot)).unwrap();
         let mut from_now = Tail::new(folder.store(), lan(), None).unwrap();
@@ -494,6 +508,59 @@ mod tests {
         writer.append(&block(NOW, 4));
         assert_eq!(times(&mut early), expected(NOW, 4));
         assert_eq!(times(&mut later), expected(NOW, 4));
+    }
+
+    /// It wrote a block, and was killed before it could say so.
+    #[test]
+    fn what_a_killed_writer_did_not_say_is_read_too() {
+        let folder = Folder::new();
+        let (mut writer, _) =
+            SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+        let mut tail = Tail::new(folder.store(), Box::new(|_| true), None).unwrap();
+        writer.append(&block(NOW, 10));
+        assert_eq!(times(&mut tail), expected(NOW, 10));
+        let path = folder.path().join(layout::STATE_FILE);
+        let said = std::fs::read(&path).unwrap();
+        writer.append(&block(NOW + 100_000, 20));
+        std::mem::forget(writer);
+        // Another file in its place has no lock.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, said).unwrap();
+        assert_eq!(times(&mut tail), expected(NOW + 100_000, 20));
+        assert_eq!(times(&mut tail), Vec::<i64>::new());
+    }
+
+    #[test]
+    fn files_of_a_source_at_rest_are_listed_once_and_a_damaged_one_is_told_once() {
+        let folder = Folder::new();
+        let (mut writer, _) =
+            SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+        writer.append(&block(NOW, 10));
+        writer.close(NOW);
+        let mut behind = Tail::new(folder.store(), Box::new(|_| true), None).unwrap();
+        let mut tail = Tail::new(
+            folder.store(),
+            Box::new(|_| true),
+            Some(&Snapshot::default()),
+        )
+        .unwrap();
+        std::fs::write(folder.closed(1, NOW), "not what the store writes").unwrap();
+        let news = tail.look().unwrap();
+        assert_eq!((news.removed.len(), news.committed.len()), (0, 0));
+        assert_eq!(news.skipped.len(), 1, "{:?}", news.skipped);
+        let reason = "does not start as a capture file";
+        assert!(news.skipped[0].contains(reason), "{:?}", news.skipped);
+        // Whoever is behind it never asks what is in it.
+        assert_eq!(times(&mut behind), Vec::<i64>::new());
+        // Not looked for again, though its name is another now: only a writer brings something new.
+        let day = folder.closed(1, NOW);
+        std::fs::rename(&day, day.with_extension("pcap.tmp")).unwrap();
+        assert_eq!(times(&mut tail), Vec::<i64>::new());
+        let (mut writer, _) =
+            SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+        writer.append(&block(NOW + 100_000, 20));
+        assert_eq!(times(&mut tail), expected(NOW + 100_000, 20));
+        assert_eq!(times(&mut behind), expected(NOW + 100_000, 20));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::{
     testing::{Folder, NOW, block, captures},
 };
 use crate::capfile::{FrameReader, Input, discover};
+use crate::frame::LinkType;
+use crate::store::layout::Kind;
 
 /// Link type, time, bytes on the wire, and the captured bytes.
 type Packet = (u16, i64, u32, Vec<u8>);
@@ -200,6 +202,57 @@ fn check_names_everything_that_is_wrong() {
     says(&orphan, "no capture file");
     says(&unreadable, "damaged");
     assert_eq!(found.len(), 7);
+}
+
+/// So that trying again stores no packet twice.
+#[test]
+fn of_an_import_that_fails_nothing_stays() {
+    let folder = Folder::new();
+    let good = folder.store().join("good.pcap");
+    let mut file = fs::File::create(&good).unwrap();
+    let mut writer = crate::capfile::write::PcapWriter::new(&mut file);
+    writer
+        .write_frame(Some(NOW), 60, LinkType(1), &[1; 60])
+        .unwrap();
+    writer.finish().unwrap();
+    let import = |paths: &[&Path]| {
+        let inputs: Vec<Input> = paths.iter().map(|path| input(path)).collect();
+        import::import(folder.store(), "pcap", &inputs, None)
+    };
+    let bad = folder.store().join("bad.pcap");
+    fs::write(&bad, fs::read(&good).unwrap()).unwrap();
+    let inputs = [input(&good), input(&bad)];
+    fs::remove_file(&bad).unwrap();
+    let failed = import::import(folder.store(), "pcap", &inputs, None).unwrap_err();
+    assert!(failed.to_string().contains("bad.pcap"), "{failed}");
+    assert_eq!(stored(folder.store()), []);
+    assert_eq!(import(&[&good]).unwrap().packets, 1);
+    let first = stored(folder.store());
+    // Nor is anything taken of those before.
+    import::import(folder.store(), "pcap", &inputs, None).unwrap_err();
+    assert_eq!(stored(folder.store()), first);
+}
+
+#[test]
+fn what_a_killed_import_left_to_do_the_next_one_does() {
+    let folder = Folder::new();
+    let source = folder.store().join("pcap/import");
+    let (mut writer, _) = SourceWriter::open(&source, WriterOptions::default(), NOW).unwrap();
+    writer.append(&block(NOW, 3));
+    writer.rotate();
+    writer.append(&block(NOW + 1_000_000, 4));
+    writer.close(NOW);
+    let how = Some(crate::store::Compress::Zstd(3));
+    let imported = import::import(folder.store(), "pcap", &[], how).unwrap();
+    assert_eq!(imported.packets, 0);
+    let listing = crate::store::layout::Listing::read(&source).unwrap();
+    let kinds = [Kind::Sidecar, Kind::Compressed].map(|kind| {
+        let sets = listing.closed.values();
+        sets.filter(|set| set.has(kind) && !set.has(Kind::Capture))
+            .count()
+    });
+    assert_eq!(kinds, [2, 2]);
+    assert_eq!(stored(folder.store()).len(), 7);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     Compress, Error, Source,
-    layout::{WELL_FILE, entries, unescape},
+    layout::{WELL_FILE, entries, unescape, well_of},
 };
 
 /// How long packets of a well are kept; without any limit, for ever.
@@ -88,7 +88,7 @@ impl Wells {
     pub fn read(store: &Path) -> Result<Self, Error> {
         let mut wells = BTreeMap::new();
         for (path, name, is_folder) in entries(store)? {
-            let Some(name) = unescape(&name).filter(|_| is_folder) else {
+            let Some(name) = well_of(&name).filter(|_| is_folder) else {
                 continue;
             };
             let file = path.join(WELL_FILE);

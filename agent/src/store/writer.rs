@@ -177,8 +177,9 @@ impl SourceWriter {
         let (report, later) = recover::recover(source_folder, now_ns)?;
         let last = Listing::read(source_folder)?.last_sequence();
         let before = lock.read();
-        let last = last.max(before.map(|state| state.sequence));
-        if before.is_none() {
+        let said = before.map(|state| state.sequence);
+        let last = last.max(said);
+        if said.is_none() || said < last {
             // That there is a writer is seen by its state, and where it stands: behind the last
             // file, also once counters have started the next one.
             let _ = lock.write(State {
@@ -294,10 +295,15 @@ impl SourceWriter {
 
     fn sync(&mut self) {
         self.closer.retry();
-        let Some(active) = self.active.as_mut().filter(|a| a.synced < a.length) else {
+        let Some(active) = &mut self.active else {
             return;
         };
-        if let Ok(file) = active.file.try_clone() {
+        if let Some(Ok(counters)) = active.counters.as_ref().map(loss::Writer::file) {
+            self.closer.sync(counters);
+        }
+        if active.synced < active.length
+            && let Ok(file) = active.file.try_clone()
+        {
             active.synced = active.length;
             self.closer.sync(file);
         }
@@ -328,10 +334,11 @@ impl SourceWriter {
 
     /// Writes the counters down beside the active file.
     pub fn record(&mut self, sample: &Sample) {
-        if self.try_record(sample).is_err() {
-            self.stats.samples_lost += 1;
+        match self.try_record(sample) {
+            // The next table goes on from here, so that no table lacks what another does not have.
+            Ok(()) => self.last_sample = Some(*sample),
+            Err(_) => self.stats.samples_lost += 1,
         }
-        self.last_sample = Some(*sample);
     }
 
     fn try_record(&mut self, sample: &Sample) -> Result<(), Error> {
@@ -413,6 +420,12 @@ impl SourceWriter {
     /// # Errors
     /// The last failure, if there was one; what could not be closed is closed by the next writer.
     pub fn close(mut self, now_ns: i64) -> (Vec<ClosedFile>, Stats, Option<Error>) {
+        self.end(now_ns)
+    }
+
+    /// As [`Self::close`], but the source is given back when this is dropped: until then its files
+    /// are nobody else's to complete. Nothing can be appended any more.
+    pub(super) fn end(&mut self, now_ns: i64) -> (Vec<ClosedFile>, Stats, Option<Error>) {
         self.now_ns = now_ns;
         self.rotate();
         self.closer.finish();

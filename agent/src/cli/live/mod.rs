@@ -177,9 +177,11 @@ fn following(store: &Path, args: &QueryArgs, pipeline: &Pipeline) -> Result<Sour
             let tags = input::stored_tags(store, pipeline)?;
             let snapshot = input::snapshot(store, &tags)?;
             let tail = Tail::new(store, wants(pipeline), Some(&snapshot))?;
-            let files = input::scan_files(&snapshot)?;
             let from_ns = options.from_ns.unwrap_or(i64::MIN);
-            (tail, Some(live::past(files, from_ns)))
+            let past = input::scan_files(&snapshot, (from_ns, i64::MAX))?;
+            input::print_skipped(&snapshot.skipped);
+            input::print_skipped(&past.skipped);
+            (tail, Some(live::past(past.files, from_ns)))
         }
         false => (Tail::new(store, wants(pipeline), None)?, None),
     };

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::capfile::{Warning, merge_warnings};
 use crate::frame::LinkType;
 use crate::missed::Unanswered;
+use crate::store::Skipped;
 
 /// A file, and the times of what is read of it.
 type Place = (String, Option<(i64, i64)>);
@@ -32,6 +33,7 @@ pub struct ScanReport {
     removed: Mutex<Vec<String>>,
     unknown_links: Mutex<BTreeMap<u16, u64>>,
     warnings: Mutex<Vec<Warning>>,
+    skipped_files: Mutex<Vec<Skipped>>,
 }
 
 impl ScanReport {
@@ -165,6 +167,16 @@ impl ScanReport {
     /// Adds damage that was met on the way to the scan.
     pub fn add_warnings(&self, warnings: &[Warning]) {
         lock(&self.warnings).extend_from_slice(warnings);
+    }
+
+    /// Stored files that could not be read at all.
+    pub fn skipped_files(&self) -> Vec<Skipped> {
+        lock(&self.skipped_files).clone()
+    }
+
+    /// Adds stored files that the query was to read and cannot.
+    pub fn add_skipped(&self, files: &[Skipped]) {
+        lock(&self.skipped_files).extend_from_slice(files);
     }
 
     pub(super) fn add_unknown_links(&self, counts: &BTreeMap<u16, u64>) {

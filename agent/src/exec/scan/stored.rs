@@ -370,7 +370,14 @@ impl Reader<'_> {
         group: usize,
         row: usize,
     ) -> Result<ControlFlow<()>> {
-        let mut frames = piece.part.open().map_err(ScanError::from)?;
+        let mut frames = match piece.part.open() {
+            Ok(frames) => frames,
+            Err(error) if error.is_missing() => {
+                self.scan.report.add_removed(piece.part.input().name());
+                return Ok(ControlFlow::Continue(()));
+            }
+            Err(error) => return Err(ScanError::from(error).into()),
+        };
         let mut skip = sidecar.first_row(group) + row as u64;
         let mut rows = sidecar.rows(group).saturating_sub(row);
         while rows > 0 && self.left > 0 {
@@ -387,10 +394,9 @@ impl Reader<'_> {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        self.scan
-            .report
-            .bytes_read
-            .fetch_add(frames.bytes_read(), Relaxed);
+        let report = &self.scan.report;
+        report.add_warnings(frames.warnings());
+        report.bytes_read.fetch_add(frames.bytes_read(), Relaxed);
         Ok(ControlFlow::Continue(()))
     }
 }

@@ -58,7 +58,7 @@ fn a_compressed_file_is_the_same_capture_file() {
     let table = fs::read(&made.path).unwrap();
     let closed = fs::metadata(&paths[0]).unwrap().modified().unwrap();
     let raw = fs::read(&paths[0]).unwrap();
-    let done = compress(&paths[0], 3).unwrap().unwrap();
+    let done = compress(&paths[0], 3, &|| true).unwrap().unwrap();
     assert_eq!(done.raw_bytes, raw.len() as u64);
     assert_eq!(done.bytes, fs::metadata(&done.path).unwrap().len());
     assert!(done.bytes < done.raw_bytes / 2 && !paths[0].exists());
@@ -70,7 +70,7 @@ fn a_compressed_file_is_the_same_capture_file() {
         zstd::decode_all(File::open(&done.path).unwrap()).unwrap(),
         raw
     );
-    assert_eq!(compress(&done.path, 3).unwrap(), None);
+    assert_eq!(compress(&done.path, 3, &|| true).unwrap(), None);
     // A snapshot from before, and one from now.
     let then: Vec<_> = before.files.iter().flat_map(packets).collect();
     assert!(then == expected && all(&folder) == expected);
@@ -97,7 +97,7 @@ fn a_crash_leaves_one_form_that_is_whole() {
     let (folder, paths) = written(&[2_000]);
     let expected = all(&folder);
     let raw = fs::read(&paths[0]).unwrap();
-    let done = compress(&paths[0], 1).unwrap().unwrap();
+    let done = compress(&paths[0], 1, &|| true).unwrap().unwrap();
     let whole = fs::read(&done.path).unwrap();
     let temporary = PathBuf::from(format!("{}.tmp", done.path.display()));
     let removed_is = |wanted: &[&Path]| {
@@ -134,7 +134,7 @@ fn a_crash_leaves_one_form_that_is_whole() {
     }
     // Whole, but of fewer packets.
     fs::write(&paths[0], &raw[..raw.len() / 2]).unwrap();
-    compress(&paths[0], 1).unwrap().unwrap();
+    compress(&paths[0], 1, &|| true).unwrap().unwrap();
     fs::write(&paths[0], &raw).unwrap();
     removed_is(&[&done.path]);
 }
@@ -148,7 +148,7 @@ fn what_retention_took_does_not_come_back() {
     fs::remove_file(&paths[0]).unwrap();
     assert!(!replace(&paths[0], &temporary, &compressed).unwrap());
     assert!(!compressed.exists() && !temporary.exists());
-    assert_eq!(compress(&paths[0], 3).unwrap(), None);
+    assert_eq!(compress(&paths[0], 3, &|| true).unwrap(), None);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn retention_counts_and_removes_compressed_files() {
     let raw = fs::metadata(&paths[0]).unwrap().len();
     let total: u64 = paths
         .iter()
-        .map(|path| compress(path, 3).unwrap().unwrap().bytes)
+        .map(|path| compress(path, 3, &|| true).unwrap().unwrap().bytes)
         .sum();
     assert!(total < raw);
     let limits = |max_size| Retention {
@@ -166,7 +166,9 @@ fn retention_counts_and_removes_compressed_files() {
     };
     let enforce = |most| {
         let now = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(NOW as u64);
-        retention::enforce(folder.store(), "pcap", &limits(most), now).unwrap()
+        retention::enforce(folder.store(), "pcap", &limits(most), now)
+            .unwrap()
+            .removed
     };
     assert_eq!(enforce(total), []);
     let removed = enforce(total - 1);
@@ -183,7 +185,7 @@ fn retention_counts_and_removes_compressed_files() {
 fn damage_is_named_and_what_is_good_is_kept() {
     let (folder, paths) = written(&[6_000]);
     let expected = all(&folder);
-    let done = compress(&paths[0], 3).unwrap().unwrap();
+    let done = compress(&paths[0], 3, &|| true).unwrap().unwrap();
     sidecar::build(&done.path, 500).unwrap();
     let whole = fs::read(&done.path).unwrap();
     let read = || {
@@ -234,11 +236,29 @@ fn whoever_looks_meanwhile_sees_each_file_once() {
             looked
         });
         for path in &paths {
-            compress(path, 3).unwrap().unwrap();
+            compress(path, 3, &|| true).unwrap().unwrap();
         }
         done.store(true, Ordering::Relaxed);
         looking.join().unwrap()
     });
     assert!(looked > 0);
     assert!(all(&folder) == expected);
+}
+
+/// A service that is stopped has minutes, a high level of a large file may take longer.
+#[test]
+fn without_time_a_file_stays_as_it_is_and_nothing_is_left() {
+    let (folder, paths) = written(&[3_000]);
+    let before = fs::read(&paths[0]).unwrap();
+    let asked = std::cell::Cell::new(0);
+    let has_time = || {
+        asked.set(asked.get() + 1);
+        asked.get() < 2
+    };
+    assert_eq!(compress(&paths[0], 3, &has_time).unwrap(), None);
+    assert!(asked.get() >= 2);
+    assert_eq!(fs::read(&paths[0]).unwrap(), before);
+    let listing = Listing::read(folder.path()).unwrap();
+    assert!(listing.temporary.is_empty());
+    assert!(compress(&paths[0], 3, &|| true).unwrap().is_some());
 }
