@@ -19,9 +19,11 @@ if [ \"$1\" = configure ]; then
     install -d -o flowsift -g flowsift -m 0750 /var/lib/flowsift
     if [ -d /run/systemd/system ]; then
         systemctl daemon-reload
-        # An upgrade: the new program captures on.
+        # An upgrade: the new program captures on. It may refuse a key of the configuration that
+        # was kept, which is no reason to leave the package half configured.
         if [ -n \"$2\" ]; then
-            systemctl try-restart flowsift.service
+            systemctl try-restart flowsift.service ||
+                echo \"flowsift: the service did not start: journalctl -u flowsift\" >&2
         fi
     fi
 fi
@@ -41,7 +43,9 @@ if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
 fi
 if [ \"$1\" = purge ]; then
-    rm -rf /var/lib/flowsift
+    # A mount point cannot be removed; what was in it is.
+    rm -rf /var/lib/flowsift ||
+        echo \"flowsift: /var/lib/flowsift stays\" >&2
     if [ -d /etc/flowsift ]; then
         rmdir --ignore-fail-on-non-empty /etc/flowsift
     fi
@@ -158,6 +162,7 @@ fn newest_glibc(program: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::say;
     use super::*;
 
     #[test]
@@ -165,5 +170,75 @@ mod tests {
         let program = b"x\0GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_2.9\0notGLIBC_2.99\0";
         assert_eq!(newest_glibc(program), Some(34));
         assert_eq!(newest_glibc(b"static"), None);
+    }
+
+    /// A folder of its own, in which a maintainer script runs as if it were the machine's root.
+    struct Machine(PathBuf);
+
+    impl Machine {
+        /// `None`, said, where mounts of its own cannot be had.
+        fn new(name: &str) -> Option<Self> {
+            if output(Command::new("unshare").args(["-m", "true"])).is_err() {
+                say("SKIPPED: no mounts of its own (unshare -m)").unwrap();
+                return None;
+            }
+            let name = format!("flowsift-{name}-{}", std::process::id());
+            let root = std::env::temp_dir().join(name);
+            fs::create_dir_all(root.join("bin")).unwrap();
+            Some(Self(root))
+        }
+
+        /// A command that the script finds before the machine's own.
+        fn command(&self, name: &str, text: &str) {
+            let text = format!("#!/bin/sh\n{text}\n");
+            put(&self.0.join("bin").join(name), text.as_bytes(), 0o755).unwrap();
+        }
+
+        /// Whether the script succeeds, after `before` and with its mounts.
+        fn run(&self, before: &str, script: &str, arguments: &[&str]) -> bool {
+            let mut script = script.to_owned();
+            for path in ["/var/lib/", "/run/systemd/", "/etc/"] {
+                script = script.replace(path, &format!("{}{path}", self.0.display()));
+            }
+            let text = format!("PATH={}/bin:$PATH\n{before}\n{script}", self.0.display());
+            let mut command = Command::new("unshare");
+            command.args(["-m", "sh", "-c", &text, "script"]);
+            command.args(arguments).status().unwrap().success()
+        }
+    }
+
+    impl Drop for Machine {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_service_that_does_not_start_leaves_the_package_configured() {
+        let Some(machine) = Machine::new("postinst") else {
+            return;
+        };
+        fs::create_dir_all(machine.0.join("run/systemd/system")).unwrap();
+        machine.command("systemd-sysusers", "");
+        machine.command("install", "");
+        machine.command("systemctl", "test \"$1\" = daemon-reload");
+        assert!(machine.run("", POSTINST, &["configure", "0.1"]));
+    }
+
+    #[test]
+    fn a_store_that_is_a_mount_point_is_emptied() {
+        let Some(machine) = Machine::new("postrm") else {
+            return;
+        };
+        let store = machine.0.join("var/lib/flowsift");
+        let disk = machine.0.join("disk");
+        fs::create_dir_all(&store).unwrap();
+        fs::create_dir_all(disk.join("pcap")).unwrap();
+        fs::write(disk.join("pcap/x.pcap"), "packets").unwrap();
+        let mount = format!("mount --bind {} {}", disk.display(), store.display());
+        assert!(machine.run(&mount, POSTRM, &["purge"]));
+        assert_eq!(fs::read_dir(&disk).unwrap().count(), 0);
+        assert!(machine.run("", POSTRM, &["purge"]));
+        assert!(!store.exists());
     }
 }
