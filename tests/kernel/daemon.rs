@@ -62,6 +62,11 @@ impl Daemon {
 
     /// As [`Daemon::start`], by other words than the program's path.
     pub(crate) fn start_by(&mut self, words: &[&str]) -> String {
+        self.spawn(words);
+        self.told("READY=1")
+    }
+
+    fn spawn(&mut self, words: &[&str]) {
         let log = File::options()
             .create(true)
             .append(true)
@@ -75,7 +80,6 @@ impl Daemon {
             .spawn()
             .unwrap();
         self.child = Some(child);
-        self.told("READY=1")
     }
 
     pub(crate) fn log(&self) -> String {
@@ -243,6 +247,26 @@ fn a_daemon_is_told_and_tells_while_it_runs() {
         log.contains("ended; all that was captured is written"),
         "{log}"
     );
+}
+
+#[test]
+fn a_reload_while_it_starts_is_done_when_it_has_started() {
+    if !inside() {
+        return;
+    }
+    veth("fs0", "fs1", 1500);
+    let mut daemon = Daemon::new();
+    daemon.configure("[\"fs0\"]", "");
+    daemon.spawn(&[PROGRAM]);
+    // Its first word: signals are heard from now on, and the kernel program is still to be loaded.
+    daemon.wait_for_log(" starts with ");
+    daemon.signal(libc::SIGHUP);
+    daemon.told("READY=1");
+    daemon.told("RELOADING=1");
+    daemon.told("READY=1");
+    send("fs1", 20);
+    daemon.stop();
+    assert_eq!(daemon.stored("pcap/fs0"), 20, "{}", daemon.log());
 }
 
 #[test]

@@ -120,7 +120,9 @@ impl Overseer for Daemon {
     }
 
     fn turn(&mut self, signals: &Signals) -> Option<Update> {
-        if !signals.reload.swap(false, Relaxed) {
+        // A worker that starts takes all that was passed for the first text: until it works, the
+        // signal stays unheard.
+        if !self.ready || !signals.reload.swap(false, Relaxed) {
             return None;
         }
         self.notifier.reloading();
@@ -132,10 +134,7 @@ impl Overseer for Daemon {
     }
 
     fn updated(&mut self) {
-        // Before the worker works, its first word makes it ready.
-        if self.ready {
-            self.notifier.ready(&self.status());
-        }
+        self.notifier.ready(&self.status());
     }
 
     fn stopping(&mut self) {
