@@ -47,7 +47,7 @@ impl Daemon {
     }
 
     /// The daemon by other words than the program's path.
-    fn command_of(&self, words: &[&str]) -> Command {
+    pub(crate) fn command_of(&self, words: &[&str]) -> Command {
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).args(["agent", "--config"]);
         command.arg(self.folder.path().join("flowsift.toml"));

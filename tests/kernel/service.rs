@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::daemon::{Daemon, send};
 use crate::namespace::{inside, veth};
-use crate::program::NOBODY;
+use crate::program::{NOBODY, said};
 use crate::refused::copy;
 use crate::support::say_skipped;
 
@@ -66,6 +66,44 @@ fn the_unit_gives_what_capture_needs_and_no_more() {
 
 #[test]
 fn a_user_with_the_units_capabilities_captures_and_reloads() {
+    as_the_unit(|daemon, words| {
+        daemon.configure("[\"fs0\"]", "");
+        captures_and_reloads(daemon, words);
+    });
+}
+
+#[test]
+fn the_user_that_it_is_already_may_be_named_and_no_other() {
+    as_the_unit(|daemon, words| {
+        daemon.configure("[\"fs0\"]\nuser = \"root\"", "");
+        let output = daemon.command_of(words).output().unwrap();
+        let error = said(&output, 2);
+        assert!(
+            error.contains("cannot become user root: this process lacks CAP_SETGID, CAP_SETUID"),
+            "{error}"
+        );
+        daemon.configure("[\"fs0\"]\nuser = \"nobody\"", "");
+        captures_and_reloads(daemon, words);
+    });
+}
+
+fn captures_and_reloads(daemon: &mut Daemon, words: &[&str]) {
+    let ready = daemon.start_by(words);
+    assert_eq!(
+        ready,
+        "READY=1\nSTATUS=Capturing from fs0",
+        "{}",
+        daemon.log()
+    );
+    send("fs1", 60);
+    daemon.reload();
+    send("fs1", 40);
+    daemon.stop();
+    assert_eq!(daemon.stored("pcap/fs0"), 100, "{}", daemon.log());
+}
+
+/// A daemon with a store, and the words that start it as the unit does.
+fn as_the_unit(test: impl FnOnce(&mut Daemon, &[&str])) {
     if !inside() {
         return;
     }
@@ -74,7 +112,6 @@ fn a_user_with_the_units_capabilities_captures_and_reloads() {
     }
     veth("fs0", "fs1", 1500);
     let mut daemon = Daemon::new();
-    daemon.configure("[\"fs0\"]", "");
     fs::create_dir(daemon.store()).unwrap();
     chown(daemon.store(), Some(NOBODY), Some(NOBODY)).unwrap();
     for open in [
@@ -94,16 +131,5 @@ fn a_user_with_the_units_capabilities_captures_and_reloads() {
     let mut words = vec!["setpriv", "--clear-groups", "--no-new-privs"];
     words.extend(user.iter().chain(&capabilities).map(String::as_str));
     words.push(program.to_str().unwrap());
-    let ready = daemon.start_by(&words);
-    assert_eq!(
-        ready,
-        "READY=1\nSTATUS=Capturing from fs0",
-        "{}",
-        daemon.log()
-    );
-    send("fs1", 60);
-    daemon.reload();
-    send("fs1", 40);
-    daemon.stop();
-    assert_eq!(daemon.stored("pcap/fs0"), 100, "{}", daemon.log());
+    test(&mut daemon, &words);
 }

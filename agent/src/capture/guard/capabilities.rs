@@ -15,6 +15,8 @@ pub const NET_ADMIN: Capability = Capability(12);
 pub const PERFMON: Capability = Capability(38);
 /// Makes packet sockets.
 pub const NET_RAW: Capability = Capability(13);
+const SETGID: Capability = Capability(6);
+const SETUID: Capability = Capability(7);
 const SETPCAP: Capability = Capability(8);
 const SYS_ADMIN: Capability = Capability(21);
 
@@ -28,6 +30,9 @@ pub const FOR_ATTACHING: CapabilitySet =
 
 /// What opening packet sockets needs.
 pub const FOR_SOCKETS: CapabilitySet = CapabilitySet::EMPTY.with(NET_RAW);
+
+/// What becoming another user needs.
+pub(super) const FOR_ANOTHER_USER: CapabilitySet = CapabilitySet::EMPTY.with(SETGID).with(SETUID);
 
 /// Why capabilities are not as they should be.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +58,8 @@ impl fmt::Display for Capability {
             NET_ADMIN => f.write_str("CAP_NET_ADMIN"),
             NET_RAW => f.write_str("CAP_NET_RAW"),
             PERFMON => f.write_str("CAP_PERFMON"),
+            SETGID => f.write_str("CAP_SETGID"),
+            SETUID => f.write_str("CAP_SETUID"),
             SETPCAP => f.write_str("CAP_SETPCAP"),
             SYS_ADMIN => f.write_str("CAP_SYS_ADMIN"),
             Self(number) => write!(f, "capability {number}"),

@@ -6,6 +6,8 @@ use std::mem::MaybeUninit;
 use std::path::Path;
 use std::ptr;
 
+use super::capabilities::{self, CapabilitySet};
+
 /// A user and the groups that the system's databases say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -31,6 +33,14 @@ pub enum UserError {
         name: String,
         /// Why not.
         error: io::Error,
+    },
+    /// It is another one than this process is, and that takes more than this process has.
+    #[error("cannot become user {name}: this process lacks {missing}")]
+    Lacking {
+        /// Who.
+        name: String,
+        /// What is not there.
+        missing: CapabilitySet,
     },
     /// The kernel refuses.
     #[error("cannot become user {name}: {step} failed: {error}")]
@@ -81,8 +91,44 @@ impl User {
         std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
     }
 
-    /// Takes groups, group and user, in the order that leaves no way back.
+    /// Whether this process can become the user: to be asked before anything is done.
+    ///
+    /// # Errors
+    /// If it is another user and may not.
+    pub fn check(&self) -> Result<(), UserError> {
+        let needed = capabilities::FOR_ANOTHER_USER;
+        // Where the kernel does not tell, trying does.
+        let held = capabilities::held().unwrap_or(needed);
+        let missing = needed
+            .iter()
+            .filter(|it| !held.has(*it))
+            .fold(CapabilitySet::EMPTY, CapabilitySet::with);
+        match missing.is_empty() || self.is_this_process() {
+            true => Ok(()),
+            false => Err(UserError::Lacking {
+                name: self.name.clone(),
+                missing,
+            }),
+        }
+    }
+
+    /// Whether this process is it already, with no other number to go back to.
+    fn is_this_process(&self) -> bool {
+        let (mut user, mut group) = ([0; 3], [0; 3]);
+        let ([ruid, euid, suid], [rgid, egid, sgid]) = (&mut user, &mut group);
+        // SAFETY: both write three numbers to where there is room for them.
+        let told = unsafe {
+            libc::getresuid(ruid, euid, suid) == 0 && libc::getresgid(rgid, egid, sgid) == 0
+        };
+        told && user == [self.uid; 3] && group == [self.gid; 3]
+    }
+
+    /// Takes groups, group and user, in the order that leaves no way back. Who is the user already
+    /// keeps the groups that it was started with: a service may have been given more.
     pub(super) fn become_for_good(&self) -> Result<(), UserError> {
+        if self.is_this_process() {
+            return Ok(());
+        }
         let step = |step, result: c_int| match result {
             0 => Ok(()),
             _ => Err(UserError::Become {

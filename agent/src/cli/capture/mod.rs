@@ -162,6 +162,18 @@ pub(super) fn user(job: &Job) -> Result<Option<User>, Error> {
     })
 }
 
+/// Refuses a user whom the worker could not become. Not where a configuration is only checked:
+/// who checks it is not who runs with it.
+fn check_user(job: &Job) -> Result<(), Error> {
+    let user = user(job)?;
+    user.map_or(Ok(()), |user| user.check())
+        .map_err(|error| Error::Usage {
+            message: error.to_string(),
+            hint: "start it as root or as that user, or leave the user out (-Z, capture.user)"
+                .to_owned(),
+        })
+}
+
 /// The group that may use the socket.
 pub(super) fn group(job: &Job) -> Result<Option<u32>, Error> {
     let group = job.socket_group.as_deref().map(guard::find_group);

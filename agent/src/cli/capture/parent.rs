@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::super::error::Error;
 use super::source::{self, Started};
-use super::{Job, Signals, filter, user, worker};
+use super::{Job, Signals, check_user, filter, worker};
 use crate::capture::guard;
 use crate::capture::split::{self, Message, ParentEnd, PassedFd, Received, SplitError};
 use crate::capture::{MapFds, Settings as RingSettings};
@@ -28,7 +28,7 @@ pub(in crate::cli) fn run(
 ) -> Result<u8, Error> {
     worker::check(job)?;
     filter(job)?;
-    user(job)?;
+    check_user(job)?;
     // Before the worker, so that nothing is made or overwritten where it cannot start.
     let Started {
         attacher,

@@ -38,8 +38,9 @@ section! {
         packet_ring: RingSize = default(RingSize(64 << 20), "\"64MiB\"") restart,
         /// Bytes of all tuple rings together, a power of two.
         tuple_ring: RingSize = default(RingSize(16 << 20), "\"16MiB\"") restart,
-        /// The user as whom the part runs that reads packets and writes files. Without, it is the
-        /// daemon's own user; it has no capabilities in any case.
+        /// The user as whom the part runs that reads packets and writes files, if the daemon is
+        /// started as root. Without, it is the daemon's own user, which the installed unit makes
+        /// "flowsift"; it has no capabilities in any case.
         user: Option<Text> = unset("\"flowsift\"") restart,
     }
 }
