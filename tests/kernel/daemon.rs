@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::counters::DATAGRAM;
 use crate::namespace::{Sender, has_xdp, inside, interface, ip, veth, wait_until};
-use crate::program::PROGRAM;
+use crate::program::{self, PROGRAM};
 
 /// A daemon, its configuration and store, and what stands in for the service manager.
 pub(crate) struct Daemon {
@@ -117,9 +117,7 @@ impl Daemon {
     }
 
     fn signal(&self, signal: i32) {
-        let process = i32::try_from(self.child.as_ref().unwrap().id()).unwrap();
-        // SAFETY: signals a child that has not been waited for.
-        assert_eq!(unsafe { libc::kill(process, signal) }, 0);
+        program::signal(self.child.as_ref().unwrap().id(), signal);
     }
 
     /// Has the configuration read again, and waits until that is done; its status then.
@@ -128,6 +126,13 @@ impl Daemon {
         let reloading = self.told("RELOADING=1");
         assert!(reloading.contains("\nMONOTONIC_USEC="), "{reloading}");
         self.told("READY=1")
+    }
+
+    /// The process that writes.
+    fn worker(&self) -> u32 {
+        let parent = self.child.as_ref().unwrap().id();
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+        children.unwrap().trim().parse().unwrap()
     }
 
     fn wait(&mut self) -> ExitStatus {
@@ -288,6 +293,38 @@ fn a_killed_daemon_loses_nothing_that_it_had_seen_and_starts_again() {
     send("fs1", 100);
     daemon.stop();
     assert_eq!(daemon.stored("pcap/fs0"), 500, "{}", daemon.log());
+}
+
+/// As the unit's `KillMode` has it.
+#[test]
+fn a_stop_that_both_processes_hear_is_one() {
+    if !inside() {
+        return;
+    }
+    veth("fs0", "fs1", 1500);
+    let mut daemon = Daemon::new();
+    daemon.configure("[\"fs0\"]", "");
+    for round in 1..=8 {
+        daemon.start();
+        let worker = daemon.worker();
+        send("fs1", 50);
+        daemon.signal(libc::SIGTERM);
+        // Sooner or later than the parent's word reaches it.
+        std::thread::sleep(Duration::from_millis(round));
+        // SAFETY: sends a signal to a process of this test, which may have ended.
+        unsafe { libc::kill(worker.cast_signed(), libc::SIGTERM) };
+        let status = daemon.wait();
+        assert_eq!(status.code(), Some(0), "{}", daemon.log());
+    }
+    // The parent was killed, and the service manager tells what is left.
+    daemon.start();
+    let worker = daemon.worker();
+    send("fs1", 50);
+    daemon.signal(libc::SIGKILL);
+    daemon.wait();
+    program::signal(worker, libc::SIGTERM);
+    daemon.wait_for_log("the privileged process is gone; capture is over, and all that it had");
+    assert_eq!(daemon.stored("pcap/fs0"), 450, "{}", daemon.log());
 }
 
 #[test]

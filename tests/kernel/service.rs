@@ -61,7 +61,9 @@ fn the_unit_gives_what_capture_needs_and_no_more() {
     assert!(value("RestrictAddressFamilies").contains(&"AF_NETLINK"));
     // The program starts itself again, and needs no other.
     assert_eq!(value("Type"), ["notify"]);
-    assert_eq!(value("KillMode"), ["mixed"]);
+    // A worker whose parent is gone is told to end, and not killed.
+    assert_eq!(value("KillMode"), ["control-group"]);
+    assert_eq!(value("OOMPolicy"), ["continue"]);
 }
 
 #[test]

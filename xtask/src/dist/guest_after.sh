@@ -24,6 +24,10 @@ test "$before" != "$(systemctl show -p MainPID --value flowsift)"
 grep -q fs0 /etc/flowsift/flowsift.toml
 find /var/lib/flowsift -name '*.pcap' | grep .
 flowsift status
+# Where the parent is killed, the worker is told to end, and writes what the rings hold first.
+kill -KILL "$(systemctl show -p MainPID --value flowsift)"
+timeout 30 sh -c 'until journalctl -u flowsift | grep "all that it had captured is written"; do sleep 0.2; done'
+timeout 30 sh -c 'until systemctl is-active flowsift; do sleep 0.2; done'
 # Purging asks nothing and leaves nothing but the user.
 apt-get purge -y flowsift
 refuse test -e /etc/flowsift

@@ -108,6 +108,9 @@ impl Signals {
             report: Arc::default(),
             reload: Arc::default(),
         };
+        // Of its own: what the other process says sets `stop`, too, and a signal that reaches both
+        // processes is not the second one where it comes behind that.
+        let signalled = Arc::default();
         let register = || -> io::Result<()> {
             if hangup == Hangup::Reloads {
                 flag::register(SIGHUP, Arc::clone(&signals.reload))?;
@@ -120,7 +123,8 @@ impl Signals {
                 if signal == SIGHUP && is_ignored(signal) {
                     continue;
                 }
-                flag::register_conditional_shutdown(signal, 130, Arc::clone(&signals.stop))?;
+                flag::register_conditional_shutdown(signal, 130, Arc::clone(&signalled))?;
+                flag::register(signal, Arc::clone(&signalled))?;
                 flag::register(signal, Arc::clone(&signals.stop))?;
             }
             flag::register(SIGUSR1, Arc::clone(&signals.report))?;
@@ -239,3 +243,20 @@ without_hint!(
     WorkerError,
     WriteError
 );
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::*;
+
+    #[test]
+    fn a_signal_behind_the_word_of_the_other_process_is_the_first_one() {
+        let signals = Signals::register(Hangup::Stops).unwrap();
+        // As the worker does it when it is told.
+        signals.stop.store(true, Relaxed);
+        // SAFETY: the signal has a handler.
+        assert_eq!(unsafe { libc::raise(SIGTERM) }, 0);
+        assert!(signals.stop.load(Relaxed));
+    }
+}
