@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::counters::DATAGRAM;
 use crate::namespace::{Sender, has_xdp, inside, interface, ip, veth, wait_until};
 use crate::program::{self, PROGRAM};
+use crate::served::status;
 
 /// A daemon, its configuration and store, and what stands in for the service manager.
 pub(crate) struct Daemon {
@@ -227,6 +228,12 @@ fn a_daemon_is_told_and_tells_while_it_runs() {
     assert_eq!(daemon.reload(), "READY=1\nSTATUS=Capturing from fs0");
     daemon.wait_for_log("WARN fs2: not captured any more");
     assert!(!has_xdp("fs2"));
+    // Not gone, which would be a reason for an alarm.
+    wait_until(|| {
+        let left = status(&daemon.store()).interfaces;
+        let mut left = left.iter().filter(|it| it.mode == "left");
+        left.any(|it| it.name == "fs2")
+    });
     send("fs1", 50);
     send("fs3", 10);
 

@@ -54,7 +54,7 @@ fn stop(mut child: Child, folder: &Path) -> String {
     said
 }
 
-fn status(store: &Path) -> Report {
+pub(crate) fn status(store: &Path) -> Report {
     Client::status(store).unwrap().1
 }
 

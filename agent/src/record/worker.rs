@@ -88,6 +88,8 @@ pub struct InterfaceState {
     pub tag: String,
     /// How packets come; `None` while the interface is gone.
     pub mode: Option<Mode>,
+    /// Whether it is not wanted any more: it is not gone then.
+    pub left: bool,
     /// The latest counters.
     pub sample: Sample,
 }
@@ -290,9 +292,11 @@ impl Worker {
                     name,
                     tag,
                     mode: None,
+                    left: false,
                     sample: Sample::default(),
                 });
                 state.mode = Some(mode);
+                state.left = false;
                 if let Some(socket) = socket
                     && let Err(reason) = self.sockets.add(slot, socket)
                 {
@@ -315,6 +319,7 @@ impl Worker {
             Change::Left { slot, name } => {
                 if let Some(state) = self.status.interfaces.get_mut(&slot) {
                     state.mode = None;
+                    state.left = true;
                 }
                 self.sockets.gone(slot);
                 tell(Telling::Note(&format!("{name}: not captured any more")));

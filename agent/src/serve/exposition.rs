@@ -4,7 +4,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::protocol::{GONE, Interface, Report};
+use super::protocol::{GONE, Interface, LEFT, Report};
 use crate::store::usage::Usage;
 
 /// Reasons for which packets can be lost, each with a line of its own from the start: a counter
@@ -29,7 +29,9 @@ pub(super) fn text(report: &Report, started_ns: i64, usage: Option<&Usage>) -> S
         "When the capture began, since 1970.",
         seconds(started_ns),
     );
-    interfaces(&mut out, &by_name(&report.interfaces));
+    let by_name = by_name(&report.interfaces);
+    interfaces(&mut out, &by_name);
+    lost(&mut out, &by_name, report.tuples);
     out.counter(
         "flowsift_capture_packets_unconfigured_total",
         "Packets that passed while an interface was attached or detached.",
@@ -68,7 +70,8 @@ fn by_name(interfaces: &[Interface]) -> Vec<Interface> {
         match all.iter_mut().find(|other| other.name == interface.name) {
             Some(first) => {
                 first.counts.add(&interface.counts);
-                if first.mode == GONE {
+                // What is captured goes before what is gone, and that before what was left.
+                if first.mode == LEFT || first.mode == GONE && interface.mode != LEFT {
                     first.mode.clone_from(&interface.mode);
                 }
             }
@@ -79,51 +82,57 @@ fn by_name(interfaces: &[Interface]) -> Vec<Interface> {
 }
 
 fn interfaces(out: &mut Text, interfaces: &[Interface]) {
-    type Figure = (&'static str, Kind, &'static str, fn(&Interface) -> u64);
-    let figures: [Figure; 6] = [
-        (
-            "flowsift_capture_interface_up",
-            Kind::Gauge,
-            "Whether packets of the interface are captured now.",
-            |interface| u64::from(interface.mode != GONE),
-        ),
+    let name = "flowsift_capture_interface_up";
+    out.head(
+        name,
+        Kind::Gauge,
+        "Whether packets of the interface are captured now.",
+    );
+    // One that is not wanted any more is no reason for an alarm.
+    for interface in interfaces.iter().filter(|it| it.mode != LEFT) {
+        let up = u64::from(interface.mode != GONE);
+        out.value(name, &[("interface", &interface.name)], up);
+    }
+    type Figure = (&'static str, &'static str, fn(&Interface) -> u64);
+    let figures: [Figure; 5] = [
         (
             "flowsift_capture_packets_seen_total",
-            Kind::Counter,
             "Packets that came.",
             |interface| interface.counts.seen,
         ),
         (
             "flowsift_capture_bytes_seen_total",
-            Kind::Counter,
             "Their bytes on the wire.",
             |interface| interface.counts.seen_bytes,
         ),
         (
             "flowsift_capture_packets_stored_total",
-            Kind::Counter,
             "Packets that were written.",
             |interface| interface.counts.stored,
         ),
         (
             "flowsift_capture_bytes_stored_total",
-            Kind::Counter,
             "Bytes of their records, record headers included.",
             |interface| interface.counts.stored_bytes,
         ),
         (
             "flowsift_capture_packets_cut_total",
-            Kind::Counter,
             "Packets that were written without all of their bytes.",
             |interface| interface.counts.cut,
         ),
     ];
-    for (name, kind, help, value) in figures {
-        out.head(name, kind, help);
+    for (name, help, value) in figures {
+        out.head(name, Kind::Counter, help);
         for interface in interfaces {
             out.value(name, &[("interface", &interface.name)], value(interface));
         }
     }
+}
+
+/// What is not in the store. Each loss stands there once: of packets the rings' and the writer's,
+/// and beside them what tuples were lost; without packets, all of it is of tuples.
+fn lost(out: &mut Text, interfaces: &[Interface], tuples: bool) {
+    let ring = if tuples { "tuple" } else { "packet" };
     let name = "flowsift_capture_packets_dropped_total";
     out.head(
         name,
@@ -139,7 +148,7 @@ fn interfaces(out: &mut Text, interfaces: &[Interface]) {
         for reason in LOST {
             let labels = [
                 ("interface", interface.as_str()),
-                ("ring", "packet"),
+                ("ring", ring),
                 ("reason", reason),
             ];
             out.value(
@@ -148,12 +157,14 @@ fn interfaces(out: &mut Text, interfaces: &[Interface]) {
                 counts.dropped.get(reason).copied().unwrap_or(0),
             );
         }
-        let labels = [
-            ("interface", interface.as_str()),
-            ("ring", "tuple"),
-            ("reason", "ring_full"),
-        ];
-        out.value(name, &labels, counts.tuples_dropped);
+        if !tuples {
+            let labels = [
+                ("interface", interface.as_str()),
+                ("ring", "tuple"),
+                ("reason", "ring_full"),
+            ];
+            out.value(name, &labels, counts.tuples_dropped);
+        }
     }
     let name = "flowsift_capture_packets_left_out_total";
     out.head(name, Kind::Counter, "Packets that were not wanted.");
@@ -331,6 +342,11 @@ mod tests {
                 "{text}"
             );
         }
+        // Not wanted any more: no alarm, and its counters stay.
+        again.interfaces[1].mode = LEFT.to_owned();
+        let text = super::text(&again, 0, None);
+        assert!(!text.contains("interface_up{interface=\"a"), "{text}");
+        assert!(text.contains("packets_seen_total{interface=\"a"), "{text}");
         let usage = Usage {
             free_bytes: 7,
             ..Usage::default()
@@ -338,6 +354,29 @@ mod tests {
         let text = super::text(&report(), 0, Some(&usage));
         assert!(text.contains("\nflowsift_store_segments 0\n"));
         assert!(text.contains("\nflowsift_store_free_bytes 7\n"));
+    }
+
+    #[test]
+    fn a_lost_tuple_is_counted_once_where_no_packets_are_stored() {
+        let mut report = report();
+        report.tuples = true;
+        let lan0 = &mut report.interfaces[0].counts;
+        lan0.dropped.insert("ring_full".to_owned(), 5);
+        lan0.tuples_dropped = 5;
+        let text = text(&report, 0, None);
+        let of = "flowsift_capture_packets_dropped_total{interface=\"lan0\",ring=";
+        let lines: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(of))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "\"tuple\",reason=\"ring_full\"} 5",
+                "\"tuple\",reason=\"disk_full\"} 2",
+                "\"tuple\",reason=\"io_error\"} 0",
+            ]
+        );
     }
 
     /// The grammar of the format, line by line: each family once, its head before its values.

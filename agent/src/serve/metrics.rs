@@ -17,7 +17,7 @@ use crate::store::usage::Usage;
 /// Bytes of a request's head, at most.
 const LONGEST_HEAD: usize = 8 << 10;
 
-/// Time of a connection, at most: others wait meanwhile.
+/// Time of a question, and of an answer, at most: others wait meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How old the figures of the store's files may be; looking at them again takes at most a
@@ -151,6 +151,8 @@ impl Answering {
             Err(status) => (status, format!("{status}\n")),
             Ok(request) => self.respond(&request),
         };
+        // Looking at a large store takes its time, which is not that of who asks.
+        let until = Instant::now() + PATIENCE;
         let kind = match status {
             "200 OK" => "text/plain; version=0.0.4; charset=utf-8",
             _ => "text/plain; charset=utf-8",
@@ -302,6 +304,29 @@ mod tests {
         }
         metrics.stop();
         assert!(TcpStream::connect(address).is_err());
+    }
+
+    #[test]
+    fn a_store_that_is_looked_at_for_long_leaves_time_for_the_answer() {
+        let store = tempfile::tempdir().unwrap();
+        let folder = store.path().join("pcap/lan0");
+        std::fs::create_dir_all(&folder).unwrap();
+        // Whoever opens it to read waits for who opens it to write.
+        let slow = folder.join("active-000001.pcap");
+        let made = std::process::Command::new("mkfifo").arg(&slow).status();
+        assert!(made.unwrap().success());
+        let agent = Arc::new(Agent::new(Arc::default(), 0, SharedOptions::default()));
+        let listener = Listener::bind(parse_address("0").unwrap()).unwrap();
+        let address = listener.address();
+        let metrics = listener.serve(agent, Some(store.path())).unwrap();
+        let writer = thread::spawn(move || {
+            thread::sleep(PATIENCE + Duration::from_millis(300));
+            std::fs::File::options().write(true).open(slow).map(drop)
+        });
+        let answer = ask(address, b"GET /metrics HTTP/1.1\r\n\r\n");
+        assert!(answer.contains("\nflowsift_store_segments 1\n"), "{answer}");
+        writer.join().unwrap().unwrap();
+        metrics.stop();
     }
 
     #[test]

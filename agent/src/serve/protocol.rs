@@ -11,6 +11,9 @@ pub const PROTOCOL: u32 = 1;
 /// The mode of an interface that is not there.
 pub const GONE: &str = "gone";
 
+/// The mode of an interface that is not wanted any more.
+pub const LEFT: &str = "left";
+
 /// Name of the socket in the store's folder.
 pub const SOCKET_NAME: &str = crate::store::layout::SOCKET_NAME;
 
@@ -180,6 +183,9 @@ pub struct Report {
     /// All packets up to here are committed or counted as lost, in nanoseconds since 1970; 0
     /// where nothing is known yet.
     pub complete_until_ns: i64,
+    /// Whether it is tuples that are stored, and no packets: what was lost is then lost on their
+    /// way.
+    pub tuples: bool,
     /// The interfaces.
     pub interfaces: Vec<Interface>,
     /// Share of the fullest ring that is used, 0 to 1.
@@ -204,7 +210,7 @@ pub struct Interface {
     pub tag: String,
     /// The well that they are kept in; empty before the first.
     pub well: String,
-    /// How packets are taken from it; `gone` while it is not there.
+    /// How packets are taken from it; `gone` while it is not there, `left` once it is not wanted.
     pub mode: String,
     /// Packets a second, over the last seconds.
     pub packets_per_second: f64,

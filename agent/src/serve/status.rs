@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::options::SharedOptions;
 use super::protocol::{
-    Commit, Counts, GONE, Hello, Interface, Loss, PROTOCOL, Report, Subscribers,
+    Commit, Counts, GONE, Hello, Interface, LEFT, Loss, PROTOCOL, Report, Subscribers,
 };
 use crate::record::{Board, Committed, InterfaceState, Sample, Status};
 use crate::store::Source;
@@ -139,6 +139,7 @@ impl Agent {
         Report {
             time_ns: time_ns.unwrap_or_default(),
             complete_until_ns: self.complete_until_ns(),
+            tuples: latest.tuples,
             interfaces: interfaces.collect(),
             ring_fill: latest.ring_fill,
             bytes_written: latest.bytes_written,
@@ -182,9 +183,11 @@ fn interface(state: &InterfaceState, earliest: &InterfaceState, well: String) ->
         name: state.name.clone(),
         tag: state.tag.clone(),
         well,
-        mode: state
-            .mode
-            .map_or_else(|| GONE.to_owned(), |mode| mode.to_string()),
+        mode: match (state.mode, state.left) {
+            (Some(mode), _) => mode.to_string(),
+            (None, true) => LEFT.to_owned(),
+            (None, false) => GONE.to_owned(),
+        },
         packets_per_second: rate(now.kernel.seen, then.kernel.seen),
         bytes_per_second: rate(now.kernel.seen_bytes, then.kernel.seen_bytes),
         counts: counts(now),
@@ -244,12 +247,14 @@ pub(super) mod tests {
             name: "lan0".to_owned(),
             tag: "pcap".to_owned(),
             mode: Some(Mode::Native),
+            left: false,
             sample,
         };
         let wan0 = InterfaceState {
             name: "wan0".to_owned(),
             tag: "out\"side".to_owned(),
             mode: None,
+            left: false,
             sample: Sample {
                 time_ns: sample.time_ns,
                 ..Sample::default()
@@ -289,8 +294,17 @@ pub(super) mod tests {
         assert_eq!(lan0.counts.lost(), 200);
         assert_eq!(wan0.packets_per_second, 0.0);
         assert!(wan0.counts.dropped.is_empty());
+        let mut later = after(21);
+        later.tuples = true;
+        if let Some(wan0) = later.interfaces.get_mut(&1) {
+            wan0.left = true;
+        }
+        agent.report(&later);
+        let report = agent.status();
+        assert_eq!(report.interfaces[1].mode, "left");
+        assert!(report.tuples);
         let losses = agent.losses();
         assert_eq!(losses.len(), 2);
-        assert_eq!(losses[0].counts, lan0.counts);
+        assert_eq!(losses[0].counts, report.interfaces[0].counts);
     }
 }
