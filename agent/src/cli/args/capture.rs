@@ -82,11 +82,12 @@ pub(in crate::cli) struct CaptureArgs {
     #[arg(short = 'W', long = "file-count", value_name = "N", requires = "write")]
     pub(in crate::cli) file_count: Option<u32>,
 
-    /// Remove stored packets older than this: 30d
+    /// Remove packets older than this: 30d. The --keep limits hold for each well that is written,
+    /// before its well.toml; other wells keep to theirs
     #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "store")]
     pub(in crate::cli) keep_age: Option<Duration>,
 
-    /// Keep at most so much in the store: 200GB
+    /// Keep at most so much in each well that is written: 200GB
     #[arg(long, value_name = "SIZE", value_parser = parse_size, requires = "store")]
     pub(in crate::cli) keep_size: Option<u64>,
 

@@ -57,8 +57,9 @@ section! {
         /// Compress files when they are closed: "zstd", "zstd:LEVEL" (1 to 22) or "none". Without,
         /// what the well's well.toml says counts.
         compress: Option<Compression> = unset("\"zstd\"") restart,
-        /// Remove packets older than this. This and the next two go before what a well's well.toml
-        /// says; without any limit packets are kept for ever.
+        /// Remove packets older than this. This and the next two hold for each well that the daemon
+        /// writes, before its well.toml; other wells keep to theirs. Without any limit packets are
+        /// kept for ever.
         keep_age: Option<Age> = unset("\"30d\"") live,
         /// Keep at most so many bytes in each well, the newest.
         keep_size: Option<Size<0>> = unset("\"200GB\"") live,
