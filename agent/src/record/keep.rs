@@ -113,7 +113,14 @@ impl Output for StoreOutput {
             options.rotate_every = Some(time);
         }
         let folder = source.folder(&self.store);
-        let (writer, recovered) = SourceWriter::open(&folder, options, wall::now_ns())?;
+        let opened = SourceWriter::open(&folder, options, wall::now_ns());
+        let (writer, recovered) = opened.map_err(|error| {
+            let error = WriteError::from(error);
+            if let Some(house) = self.house.as_ref().filter(|_| error.is_full()) {
+                house.make_room();
+            }
+            error
+        })?;
         if let Some(house) = &self.house {
             house.begun(folder);
         }

@@ -15,7 +15,7 @@ use super::own::Own;
 use super::published::Published;
 use super::sample::Sample;
 use super::tuples::{Storing, TupleDrain};
-use super::write::{Event, Output, Work, WriteError, Writer};
+use super::write::{Event, Named, Output, Work, WriteError, Writer};
 use crate::capture::{Clock, ClockError, CountersError, Feed, Mode, RingError, SourceCounters};
 use crate::wall;
 
@@ -116,7 +116,9 @@ pub struct Status {
 /// `tell` is given notes as they come, and the status once a second.
 ///
 /// # Errors
-/// If it cannot start; failures to write are counted, and told.
+/// If it cannot start, or cannot write what comes from an interface that is there at the start;
+/// all that came until then is in the output, which is closed. Other failures to write are
+/// counted, and told.
 pub fn run(
     link: &mut dyn Link,
     feed: impl Into<Feed>,
@@ -128,18 +130,13 @@ pub fn run(
     let (duration, stop) = (settings.duration, Arc::clone(&settings.stop));
     let mut worker = Worker::start(feed.into(), output, settings)?;
     let started = Instant::now();
-    let mut sampled = Instant::now();
+    let mut failed = None;
     while let Some(changes) = link.changes(LOOK_INTERVAL) {
-        changes
-            .into_iter()
-            .for_each(|change| worker.change(change, tell));
-        let complete = worker.events(tell)?;
+        let complete = worker.turn(changes, tell).unwrap_or_else(|error| {
+            failed = Some(error);
+            true
+        });
         published.share(worker.fills.fullest(), tell);
-        if sampled.elapsed() >= SAMPLE_INTERVAL {
-            sampled = Instant::now();
-            worker.sample()?;
-            tell(Telling::Status(&worker.status));
-        }
         let over = duration.is_some_and(|duration| started.elapsed() >= duration);
         if over || complete || stop.load(Relaxed) || worker.reached.load(Relaxed) {
             break;
@@ -150,7 +147,8 @@ pub fn run(
     let last = link.changes(Duration::ZERO).unwrap_or_default();
     last.into_iter()
         .for_each(|change| worker.change(change, tell));
-    worker.finish(tell)
+    let finished = worker.finish(tell);
+    failed.map_or(finished, Err)
 }
 
 /// What the worker tells while it runs.
@@ -177,6 +175,9 @@ struct Worker {
     snaplen: u32,
     /// Whether it is tuples that are recorded, and no packets.
     tuples: bool,
+    /// Whether the interfaces are known that were there at the start.
+    started: bool,
+    sampled: Instant,
     status: Status,
 }
 
@@ -239,6 +240,7 @@ impl Worker {
             notes,
             early: Vec::new(),
             known: BTreeSet::new(),
+            refused: BTreeMap::new(),
         };
         let status = Status {
             sockets: opened.sockets.is_used(),
@@ -260,8 +262,32 @@ impl Worker {
             writer: spawn("writer", move || writer.run())?,
             snaplen,
             tuples: alone,
+            started: false,
+            sampled: Instant::now(),
             status,
         })
+    }
+
+    /// Takes note of what changed and of what the writer says, and of the counters when it is time;
+    /// whether there is nothing more to do.
+    fn turn(
+        &mut self,
+        changes: Vec<Change>,
+        tell: &mut dyn FnMut(Telling<'_>),
+    ) -> Result<bool, WorkerError> {
+        // What is there at the start is told of together, before anything else.
+        let started = self.started || !changes.is_empty();
+        changes
+            .into_iter()
+            .for_each(|change| self.change(change, tell));
+        self.started = started;
+        let complete = self.events(tell)?;
+        if self.sampled.elapsed() >= SAMPLE_INTERVAL {
+            self.sampled = Instant::now();
+            self.sample()?;
+            tell(Telling::Status(&self.status));
+        }
+        Ok(complete)
     }
 
     fn change(&mut self, change: Change, tell: &mut dyn FnMut(Telling<'_>)) {
@@ -275,9 +301,12 @@ impl Worker {
             } => {
                 let work = Work::Interface {
                     slot,
-                    name: name.clone(),
-                    tag: tag.clone(),
-                    snaplen: self.snaplen,
+                    interface: Named {
+                        name: name.clone(),
+                        tag: tag.clone(),
+                        snaplen: self.snaplen,
+                    },
+                    needed: !self.started,
                 };
                 // A writer that is gone says so itself, at the end.
                 let _ = self.work.send(work);
@@ -364,11 +393,10 @@ impl Worker {
     /// Empties the rings, writes what came and closes the output; the final counters.
     fn finish(mut self, tell: &mut dyn FnMut(Telling<'_>)) -> Result<Status, WorkerError> {
         self.detached.store(true, Relaxed);
-        for drain in std::mem::take(&mut self.drains) {
-            drain.join().map_err(|_| WorkerError::Panicked)?;
-        }
+        let drains = std::mem::take(&mut self.drains).into_iter();
+        let drained: Vec<_> = drains.map(JoinHandle::join).collect();
         // Behind the last blocks, so that the output keeps the final counters, too.
-        self.sample()?;
+        let sampled = self.sample();
         let Self {
             work,
             writer,
@@ -381,14 +409,21 @@ impl Worker {
         drop(work);
         let result = writer.join().map_err(|_| WorkerError::Panicked)?;
         while let Ok(event) = events.try_recv() {
-            if let Event::Note(note) = event {
-                tell(Telling::Note(&note));
+            match event {
+                Event::Note(note) => tell(Telling::Note(&note)),
+                Event::Failed(error) => tell(Telling::Note(&error.to_string())),
+                Event::Complete => {}
             }
         }
         for (slot, state) in &mut status.interfaces {
             state.sample.recorder = cells.slot(*slot).read();
         }
         status.bytes_written = bytes_written.load(Relaxed);
+        // The output is closed whatever failed before.
+        if drained.iter().any(Result::is_err) {
+            return Err(WorkerError::Panicked);
+        }
+        sampled?;
         match result {
             Err(error) if !error.is_broken_pipe() => Err(error.into()),
             _ => Ok(status),
@@ -404,4 +439,125 @@ fn spawn<T: Send + 'static>(
         .name(name.to_owned())
         .spawn(run)
         .map_err(WorkerError::Thread)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::capture::RingShape;
+    use crate::store::RecordBlock;
+
+    /// What happened, in its order.
+    type Log = Arc<Mutex<Vec<&'static str>>>;
+
+    /// An interface at the start, and whatever comes later.
+    struct Scripted {
+        changes: std::vec::IntoIter<Vec<Change>>,
+        log: Log,
+    }
+
+    impl Link for Scripted {
+        fn changes(&mut self, timeout: Duration) -> Option<Vec<Change>> {
+            thread::sleep(timeout);
+            self.changes.next()
+        }
+
+        fn detach(&mut self) {
+            self.log.lock().unwrap().push("detached");
+        }
+    }
+
+    /// Takes one interface and no other.
+    struct One(Log, bool);
+
+    impl Output for One {
+        fn interface(
+            &mut self,
+            _: u32,
+            _: &str,
+            tag: &str,
+            _: u32,
+        ) -> Result<Vec<String>, WriteError> {
+            match std::mem::replace(&mut self.1, true) {
+                true => Err(WriteError::Dropped(format!("no {tag}"))),
+                false => Ok(Vec::new()),
+            }
+        }
+
+        fn append(&mut self, _: u32, _: &RecordBlock) -> Result<(), WriteError> {
+            Ok(())
+        }
+
+        fn finish(&mut self) -> Result<(), WriteError> {
+            self.0.lock().unwrap().push("finished");
+            Ok(())
+        }
+
+        fn bytes_written(&self) -> u64 {
+            0
+        }
+    }
+
+    fn attached(slot: u32) -> Change {
+        Change::Attached {
+            slot,
+            name: format!("fs{slot}"),
+            tag: format!("tag{slot}"),
+            mode: Mode::PacketSocket,
+            socket: None,
+        }
+    }
+
+    /// Records what these changes bring; the result, the notes and what happened.
+    fn recorded(
+        changes: Vec<Vec<Change>>,
+    ) -> (Result<Status, WorkerError>, Vec<String>, Vec<&'static str>) {
+        let log = Log::default();
+        let mut link = Scripted {
+            changes: changes.into_iter(),
+            log: Arc::clone(&log),
+        };
+        let feed = Feed::Sockets {
+            shape: RingShape::of(0),
+            snaplen: 0,
+        };
+        let settings = Settings {
+            keep: None,
+            own: Own::new(&[]),
+            count: None,
+            duration: None,
+            snaplen: 65_535,
+            stop: Arc::default(),
+        };
+        let mut notes = Vec::new();
+        let output = Box::new(One(Arc::clone(&log), false));
+        let result = run(&mut link, feed, output, settings, &mut |telling| {
+            if let Telling::Note(note) = telling {
+                notes.push(note.to_owned());
+            }
+        });
+        let log = log.lock().unwrap().clone();
+        (result, notes, log)
+    }
+
+    #[test]
+    fn an_interface_of_the_start_that_cannot_be_written_ends_capture_in_order() {
+        let later = || vec![Vec::new(); 20];
+        let mut changes = vec![vec![attached(0), attached(1)]];
+        changes.extend(later());
+        let (result, _, log) = recorded(changes);
+        assert!(result.unwrap_err().to_string().ends_with("no tag1"));
+        assert_eq!(log, ["detached", "finished"]);
+    }
+
+    #[test]
+    fn one_that_comes_later_and_cannot_be_written_is_a_note() {
+        let changes = vec![vec![attached(0)], vec![attached(1)], vec![], vec![]];
+        let (result, notes, log) = recorded(changes);
+        assert_eq!(result.unwrap().interfaces.len(), 2);
+        assert_eq!(notes, ["fs1: its packets are not written: packets are lost: no tag1"]);
+        assert_eq!(log, ["detached", "finished"]);
+    }
 }
