@@ -27,4 +27,5 @@ mod served;
 mod service;
 mod sockets;
 mod support;
+mod watch;
 mod wire;

@@ -134,6 +134,7 @@ impl InterfaceWatch {
         loop {
             let mut events = Vec::new();
             if self.stale {
+                self.discard()?;
                 self.compare_with_list(&mut events)?;
             }
             self.read(&mut events)?;
@@ -150,6 +151,20 @@ impl InterfaceWatch {
     /// The interfaces as of the last events.
     pub fn interfaces(&self) -> impl Iterator<Item = &Interface> {
         self.known.values()
+    }
+
+    /// Reads past what the list will say better. A message that was sent before those that were
+    /// lost would undo it, and until all are read the kernel does not say that it loses more
+    /// (`NETLINK_S_CONGESTED`).
+    fn discard(&self) -> Result<(), InterfaceError> {
+        loop {
+            match self.socket.receive() {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(error) => return Err(InterfaceError::Watch(error)),
+            }
+        }
     }
 
     fn read(&mut self, events: &mut Vec<InterfaceEvent>) -> Result<(), InterfaceError> {
