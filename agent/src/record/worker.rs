@@ -284,7 +284,9 @@ impl Worker {
         let complete = self.events(tell)?;
         if self.sampled.elapsed() >= SAMPLE_INTERVAL {
             self.sampled = Instant::now();
-            self.sample()?;
+            // One that finds no room is made up for by the next: this thread publishes how full the
+            // rings are, and must not wait for a writer that is behind.
+            self.sample(|work, sample| drop(work.try_send(sample)))?;
             tell(Telling::Status(&self.status));
         }
         Ok(complete)
@@ -365,8 +367,8 @@ impl Worker {
         Ok(complete)
     }
 
-    /// Reads all counters, and has them kept.
-    fn sample(&mut self) -> Result<(), WorkerError> {
+    /// Reads all counters, and has them kept: `hand_over` gives them to the writer.
+    fn sample(&mut self, hand_over: impl Fn(&SyncSender<Work>, Work)) -> Result<(), WorkerError> {
         let time_ns = wall::now_ns();
         for (slot, state) in &mut self.status.interfaces {
             state.sample = Sample {
@@ -381,7 +383,7 @@ impl Worker {
                 kernel: state.sample.kernel,
                 tuples: self.tuples,
             };
-            let _ = self.work.send(work);
+            hand_over(&self.work, work);
         }
         self.status.ring_fill = self.fills.fullest();
         self.status.bytes_written = self.bytes_written.load(Relaxed);
@@ -396,7 +398,7 @@ impl Worker {
         let drains = std::mem::take(&mut self.drains).into_iter();
         let drained: Vec<_> = drains.map(JoinHandle::join).collect();
         // Behind the last blocks, so that the output keeps the final counters, too.
-        let sampled = self.sample();
+        let sampled = self.sample(|work, sample| drop(work.send(sample)));
         let Self {
             work,
             writer,
@@ -456,11 +458,16 @@ mod tests {
     struct Scripted {
         changes: std::vec::IntoIter<Vec<Change>>,
         log: Log,
+        asked: Instant,
+        /// The longest time between two times that it was asked.
+        longest: Duration,
     }
 
     impl Link for Scripted {
         fn changes(&mut self, timeout: Duration) -> Option<Vec<Change>> {
+            self.longest = self.longest.max(self.asked.elapsed());
             thread::sleep(timeout);
+            self.asked = Instant::now();
             self.changes.next()
         }
 
@@ -469,8 +476,15 @@ mod tests {
         }
     }
 
-    /// Takes one interface and no other.
-    struct One(Log, bool);
+    /// How long the writer takes for its first sample in the test of that.
+    const SLOW: Duration = Duration::from_secs(3);
+
+    /// Takes one interface and no other, or all, slowly.
+    struct One {
+        log: Log,
+        taken: bool,
+        slow: Option<Duration>,
+    }
 
     impl Output for One {
         fn interface(
@@ -480,7 +494,7 @@ mod tests {
             tag: &str,
             _: u32,
         ) -> Result<Vec<String>, WriteError> {
-            match std::mem::replace(&mut self.1, true) {
+            match std::mem::replace(&mut self.taken, self.slow.is_none()) {
                 true => Err(WriteError::Dropped(format!("no {tag}"))),
                 false => Ok(Vec::new()),
             }
@@ -490,8 +504,13 @@ mod tests {
             Ok(())
         }
 
+        fn sample(&mut self, _: u32, _: &Sample) -> Result<(), WriteError> {
+            thread::sleep(self.slow.replace(Duration::ZERO).unwrap_or_default());
+            Ok(())
+        }
+
         fn finish(&mut self) -> Result<(), WriteError> {
-            self.0.lock().unwrap().push("finished");
+            self.log.lock().unwrap().push("finished");
             Ok(())
         }
 
@@ -510,14 +529,17 @@ mod tests {
         }
     }
 
-    /// Records what these changes bring; the result, the notes and what happened.
+    /// Records what these changes bring; the result, the notes and the link.
     fn recorded(
         changes: Vec<Vec<Change>>,
-    ) -> (Result<Status, WorkerError>, Vec<String>, Vec<&'static str>) {
+        slow: Option<Duration>,
+    ) -> (Result<Status, WorkerError>, Vec<String>, Scripted) {
         let log = Log::default();
         let mut link = Scripted {
             changes: changes.into_iter(),
             log: Arc::clone(&log),
+            asked: Instant::now(),
+            longest: Duration::ZERO,
         };
         let feed = Feed::Sockets {
             shape: RingShape::of(0),
@@ -532,32 +554,47 @@ mod tests {
             stop: Arc::default(),
         };
         let mut notes = Vec::new();
-        let output = Box::new(One(Arc::clone(&log), false));
+        let output = Box::new(One {
+            log,
+            taken: false,
+            slow,
+        });
         let result = run(&mut link, feed, output, settings, &mut |telling| {
             if let Telling::Note(note) = telling {
                 notes.push(note.to_owned());
             }
         });
-        let log = log.lock().unwrap().clone();
-        (result, notes, log)
+        (result, notes, link)
     }
 
     #[test]
     fn an_interface_of_the_start_that_cannot_be_written_ends_capture_in_order() {
-        let later = || vec![Vec::new(); 20];
         let mut changes = vec![vec![attached(0), attached(1)]];
-        changes.extend(later());
-        let (result, _, log) = recorded(changes);
+        changes.resize(20, Vec::new());
+        let (result, _, link) = recorded(changes, None);
         assert!(result.unwrap_err().to_string().ends_with("no tag1"));
-        assert_eq!(log, ["detached", "finished"]);
+        assert_eq!(*link.log.lock().unwrap(), ["detached", "finished"]);
     }
 
     #[test]
     fn one_that_comes_later_and_cannot_be_written_is_a_note() {
         let changes = vec![vec![attached(0)], vec![attached(1)], vec![], vec![]];
-        let (result, notes, log) = recorded(changes);
+        let (result, notes, link) = recorded(changes, None);
         assert_eq!(result.unwrap().interfaces.len(), 2);
-        assert_eq!(notes, ["fs1: its packets are not written: packets are lost: no tag1"]);
-        assert_eq!(log, ["detached", "finished"]);
+        assert_eq!(
+            notes,
+            ["fs1: its packets are not written: packets are lost: no tag1"]
+        );
+        assert_eq!(*link.log.lock().unwrap(), ["detached", "finished"]);
+    }
+
+    #[test]
+    fn a_writer_that_is_behind_keeps_nobody_from_looking_at_the_rings() {
+        // More samples at once than the writer's queue takes.
+        let mut changes = vec![(0..BLOCKS_AHEAD as u32 + 8).map(attached).collect()];
+        changes.resize(2 * SAMPLE_INTERVAL.as_millis() as usize / 40, Vec::new());
+        let (result, _, link) = recorded(changes, Some(SLOW));
+        assert!(result.is_ok());
+        assert!(link.longest < SLOW / 2, "{:?}", link.longest);
     }
 }
