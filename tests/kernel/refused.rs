@@ -42,6 +42,16 @@ fn what_cannot_be_done_is_said_before_anything_is_written() {
             "error: there is no user no-such-user\n",
         ),
         ("-i fs0".to_owned(), 2, "error: nowhere to write to\n"),
+        (
+            "-i fs0 -w - -C 1".to_owned(),
+            2,
+            "error: -C, -G and -W divide a stream into files, and standard output is one\n",
+        ),
+        (
+            "-i fs0 -w - -G 1".to_owned(),
+            2,
+            "  hint: leave them out, or name a file: -w FILE\n",
+        ),
         (format!("-w {file}"), 2, "error: the following required"),
         (
             format!("-i fs9 -w {file}"),

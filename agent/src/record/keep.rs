@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::board::Board;
 use super::house::{House, SharedRetention};
 use super::sample::Sample;
-use super::write::{Output, WriteError};
+use super::write::{LeftOut, Output, WriteError};
 use crate::store::fill::Publisher;
 use crate::store::loss::{self, Reason};
 use crate::store::recover::Action;
@@ -133,7 +133,7 @@ impl Output for StoreOutput {
         Ok(Some(Publisher::create(&self.store)?))
     }
 
-    fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError> {
+    fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<LeftOut, WriteError> {
         let writer = self.writer(slot)?;
         let outcome = writer.append(block);
         let committed = writer.committed();
@@ -141,7 +141,7 @@ impl Output for StoreOutput {
             if let Some((sequence, length)) = committed {
                 self.board.commit(slot, sequence, length, wall::now_ns());
             }
-            return Ok(());
+            return Ok(LeftOut::default());
         };
         let writer = self.writer(slot)?;
         let error = writer.take_error();

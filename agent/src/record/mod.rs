@@ -38,4 +38,4 @@ pub use own::{Connection, Own};
 pub use sample::Sample;
 pub use stream::{Division, Stream};
 pub use worker::{InterfaceState, Link, Settings, Status, Telling, WorkerError, run};
-pub use write::{Output, WriteError};
+pub use write::{LeftOut, Output, WriteError};

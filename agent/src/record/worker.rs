@@ -447,6 +447,7 @@ fn spawn<T: Send + 'static>(
 mod tests {
     use std::sync::Mutex;
 
+    use super::super::write::LeftOut;
     use super::*;
     use crate::capture::RingShape;
     use crate::store::RecordBlock;
@@ -500,8 +501,8 @@ mod tests {
             }
         }
 
-        fn append(&mut self, _: u32, _: &RecordBlock) -> Result<(), WriteError> {
-            Ok(())
+        fn append(&mut self, _: u32, _: &RecordBlock) -> Result<LeftOut, WriteError> {
+            Ok(LeftOut::default())
         }
 
         fn sample(&mut self, _: u32, _: &Sample) -> Result<(), WriteError> {

@@ -73,8 +73,9 @@ pub trait Output: Send {
         Ok(None)
     }
 
-    /// Writes whole blocks: all of it or, but for what the error says, nothing.
-    fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError>;
+    /// Writes whole blocks: all of it or, but for what the error says, nothing. Gives what it left
+    /// out, from the end, because it has all that it was made for.
+    fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<LeftOut, WriteError>;
 
     /// Keeps the counters of an interface with its packets.
     fn sample(&mut self, _slot: u32, _sample: &Sample) -> Result<(), WriteError> {
@@ -99,6 +100,15 @@ pub trait Output: Send {
 
     /// Bytes written so far.
     fn bytes_written(&self) -> u64;
+}
+
+/// The part of a block that an output has no use for any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of their records.
+    pub bytes: u64,
 }
 
 /// Why packets could not be written.
@@ -318,16 +328,18 @@ impl Writer {
         }
         let result = self.output.append(slot, &block);
         match &result {
-            Ok(()) => {
-                add(&cells.stored, packets);
-                add(&cells.stored_bytes, block.bytes().len() as u64);
+            Ok(beyond) => {
+                add(&cells.stored, packets - beyond.packets);
+                let bytes = block.bytes().len() as u64;
+                add(&cells.stored_bytes, bytes - beyond.bytes);
+                add(&cells.beyond_count, beyond.packets);
             }
             Err(error) => add(cell_for(cells, error.is_full()), packets),
         }
         block.clear();
         // Full: there are enough of them.
         let _ = self.empty.try_send(block);
-        self.report(result, failing);
+        self.report(result.map(|_| ()), failing);
     }
 
     /// Says the first failure of a row of them; the counters have the rest.
@@ -391,13 +403,13 @@ mod tests {
             Ok(Vec::new())
         }
 
-        fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError> {
+        fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<LeftOut, WriteError> {
             if !self.slots.contains(&slot) {
                 return Err(WriteError::NoSource { slot });
             }
             let packets = std::iter::repeat_n(slot, block.packets() as usize);
             self.packets.lock().unwrap().extend(packets);
-            Ok(())
+            Ok(LeftOut::default())
         }
 
         fn finish(&mut self) -> Result<(), WriteError> {
