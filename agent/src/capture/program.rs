@@ -12,10 +12,16 @@ use aya::maps::{Array, ArrayOfMaps, MapData, MapError};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 
-use super::ring;
+use super::{cpus, ring};
 
 /// The object that `cargo xtask ebpf` built and `cargo xtask ebpf --check` ties to its sources.
 const OBJECT: &[u8] = aya::include_bytes_aligned!("../../../agent-ebpf/flowsift-xdp.o");
+
+/// The largest ring: the largest power of two that the kernel takes as a map's size.
+pub const MAX_RING_BYTES: u32 = 1 << 31;
+
+/// Rings of each kind that are made by default, at most.
+pub const MAX_RINGS: u32 = 8;
 
 /// `BPF_MAP_TYPE_RINGBUF`.
 const RING_MAP: u32 = 27;
@@ -42,11 +48,11 @@ pub struct Settings {
 impl Default for Settings {
     /// A ring of each kind for every CPU up to eight: 4 MiB of tuples, 16 MiB of packets each.
     fn default() -> Self {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let cpus = u32::try_from(cpus::online()).unwrap_or(MAX_RINGS);
         Self {
             tuple_ring_bytes: 4 << 20,
             packet_ring_bytes: 16 << 20,
-            shards: u32::try_from(cpus.next_power_of_two()).map_or(8, |cpus| cpus.min(8)),
+            shards: cpus.min(MAX_RINGS).next_power_of_two(),
         }
     }
 }
