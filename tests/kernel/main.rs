@@ -22,6 +22,7 @@ mod program;
 mod rate;
 mod refused;
 mod replay;
+mod scattered;
 mod self_test;
 mod served;
 mod service;

@@ -259,11 +259,32 @@ impl Program {
     /// Frames of less than 14 bytes, or more than the kernel's buffers hold; `Interrupted` where a
     /// signal came before the last of several runs.
     pub fn test_run(&mut self, frame: &[u8], repeat: u32) -> io::Result<(u32, Duration)> {
-        let options = TestRunOptions {
+        self.run_test(TestRunOptions {
             data_in: Some(frame),
             repeat,
             ..TestRunOptions::new()
-        };
+        })
+    }
+
+    /// As [`Program::test_run`], once, over a frame of which no more than `first` bytes lie in its
+    /// first buffer; the verdict.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` also where the kernel cannot do that yet.
+    pub fn test_run_scattered(&mut self, frame: &[u8], first: u32) -> io::Result<u32> {
+        // `struct xdp_md`: where the data begin and end, and four numbers of no matter here.
+        let mut context = [0; 24];
+        context[4..8].copy_from_slice(&first.to_ne_bytes());
+        let result = self.run_test(TestRunOptions {
+            data_in: Some(frame),
+            ctx_in: Some(&context),
+            ..TestRunOptions::new()
+        });
+        result.map(|(verdict, _)| verdict)
+    }
+
+    fn run_test(&mut self, options: TestRunOptions<'_>) -> io::Result<(u32, Duration)> {
         let xdp = self.xdp().map_err(io::Error::other)?;
         match xdp.test_run(options) {
             Ok(result) => Ok((result.return_value, result.duration)),
