@@ -7,6 +7,7 @@
 
 mod attach;
 mod captures;
+mod churn;
 mod clock;
 mod confined;
 mod counters;

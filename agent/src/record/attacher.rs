@@ -1,8 +1,11 @@
 //! The part that needs privileges: packets from every interface that is wanted, also from those
 //! that come, go and come back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use super::counts::SLOTS;
+use super::slots::Slots;
 
 use crate::capture::split::PassedFd;
 use crate::capture::{
@@ -38,7 +41,8 @@ pub struct What {
 pub enum Change {
     /// Packets come from it from now on.
     Attached {
-        /// Its number in records and counters; the same if an interface of this name was here before.
+        /// Its number in records and counters; the same if an interface of this name was here
+        /// before and its number is not another one's now.
         slot: u32,
         /// Its name.
         name: String,
@@ -126,8 +130,9 @@ pub struct Attacher {
     what: What,
     /// By interface index.
     attachments: BTreeMap<u32, (u32, Attached)>,
-    /// Slots by interface name and tag: a slot's packets go to one source of a store.
-    slots: BTreeMap<(String, String), u32>,
+    slots: Slots,
+    /// Indices of interfaces for which there was no slot.
+    waiting: BTreeSet<u32>,
     absent: Absent,
     started: bool,
     /// Why the first interface was left out at the start.
@@ -155,7 +160,8 @@ impl Attacher {
             wanted,
             what,
             attachments: BTreeMap::new(),
-            slots: BTreeMap::new(),
+            slots: Slots::default(),
+            waiting: BTreeSet::new(),
             absent,
             started: false,
             left_out: None,
@@ -186,7 +192,7 @@ impl Attacher {
         for interface in &here {
             let slot = self.wanted(interface).and_then(|wanted| {
                 let key = (interface.name.clone(), wanted.tag.clone());
-                self.slots.get(&key).copied()
+                self.slots.of(&key)
             });
             let held = self.attachments.get(&interface.index);
             if let Some(held) = held.map(|(slot, _)| *slot)
@@ -221,6 +227,26 @@ impl Attacher {
         Ok(changes)
     }
 
+    /// Lets others have a slot, of which whoever reads the packets knows nothing any more; those
+    /// that wait for one get it.
+    ///
+    /// # Errors
+    /// None once capture has started.
+    pub fn free(&mut self, slot: u32) -> Result<Vec<Change>, AttacherError> {
+        let mut changes = Vec::new();
+        // Its interface may have come back meanwhile.
+        if self.attachments.values().any(|(held, _)| *held == slot) {
+            return Ok(changes);
+        }
+        self.slots.free(slot);
+        let here = self.watch.interfaces();
+        let here = here.filter(|interface| self.waiting.contains(&interface.index));
+        for interface in &here.cloned().collect::<Vec<_>>() {
+            self.appeared(interface, &mut changes)?;
+        }
+        Ok(changes)
+    }
+
     /// Takes the program off all interfaces: when this returns, no more packets enter its rings.
     /// Sockets are stopped by who reads them.
     pub fn detach(&mut self) {
@@ -240,9 +266,17 @@ impl Attacher {
         };
         let tag = wanted.tag.clone();
         let may_be_left_out = self.absent == Absent::Awaited || is_pattern(&wanted.pattern);
-        let next = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        let key = (interface.name.clone(), tag.clone());
-        let slot = *self.slots.entry(key).or_insert(next);
+        let source = (interface.name.clone(), tag.clone());
+        let Some(slot) = self.slots.choose(&source) else {
+            if self.waiting.insert(interface.index) {
+                changes.push(Change::Note(format!(
+                    "{}: not captured yet, because {SLOTS} others are, which is all that can be at once",
+                    interface.name
+                )));
+            }
+            return Ok(());
+        };
+        self.waiting.remove(&interface.index);
         let config = InterfaceConfig {
             slot,
             snaplen: self.what.snaplen,
@@ -270,6 +304,7 @@ impl Attacher {
                     mode,
                     socket: socket.map(PassedFd::from),
                 });
+                self.slots.give(slot, source);
                 self.attachments.insert(interface.index, (slot, attached));
             }
             Err(error) if self.started => changes.push(Change::Note(error.to_string())),
@@ -311,6 +346,7 @@ impl Attacher {
     }
 
     fn gone(&mut self, interface: &Interface, changes: &mut Vec<Change>) {
+        self.waiting.remove(&interface.index);
         if let Some((slot, _)) = self.attachments.remove(&interface.index) {
             changes.push(Change::Gone {
                 slot,

@@ -1,6 +1,6 @@
 //! The part that needs no privileges: from the rings to the output, with everything counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::attacher::Change;
-use super::counts::AllCells;
+use super::counts::{AllCells, SLOTS};
 use super::drain::{Drain, Keep};
 use super::opened::{Opened, PacketFills, SocketFeed};
 use super::own::Own;
@@ -16,7 +16,9 @@ use super::published::Published;
 use super::sample::Sample;
 use super::tuples::{Storing, TupleDrain};
 use super::write::{Event, Named, Output, Work, WriteError, Writer};
-use crate::capture::{Clock, ClockError, CountersError, Feed, Mode, RingError, SourceCounters};
+use crate::capture::{
+    Clock, ClockError, CountersError, Feed, InterfaceCounters, Mode, RingError, SourceCounters,
+};
 use crate::wall;
 
 /// Blocks on their way to the writer: 32 MB, and as many seconds of a slow disk as they last.
@@ -24,6 +26,10 @@ const BLOCKS_AHEAD: usize = 32;
 
 /// How often the counters are read and kept.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Interfaces that are known, also those that are gone: of more, the ones that have been gone the
+/// longest are let go, so that there are slots for others that come.
+const KNOWN: usize = SLOTS - SLOTS / 4;
 
 /// How long a stop may go unnoticed, and how old the fill that queries see may be.
 const LOOK_INTERVAL: Duration = Duration::from_millis(40);
@@ -48,6 +54,9 @@ pub struct Settings {
 pub trait Link {
     /// What changed, waiting for at most this long; `None` when the other part is gone.
     fn changes(&mut self, timeout: Duration) -> Option<Vec<Change>>;
+
+    /// Lets another interface have a slot, whose last one is gone.
+    fn free(&mut self, _slot: u32) {}
 
     /// Detaches from all interfaces; when it returns, no more packets enter the rings.
     fn detach(&mut self);
@@ -92,11 +101,22 @@ pub struct InterfaceState {
     pub sample: Sample,
 }
 
+/// Interfaces of which nothing is known but what was counted of them together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Former {
+    /// How many.
+    pub interfaces: u64,
+    /// Their counters.
+    pub sample: Sample,
+}
+
 /// How things are.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     /// By slot.
     pub interfaces: BTreeMap<u32, InterfaceState>,
+    /// Those that are gone and let go.
+    pub former: Former,
     /// Whether packets come by packet sockets.
     pub sockets: bool,
     /// Whether it is tuples that are recorded, and no packets.
@@ -109,6 +129,14 @@ pub struct Status {
     pub unconfigured: u64,
     /// Records of a wrong length: a defect of ours.
     pub malformed: u64,
+}
+
+impl Status {
+    /// The latest counters of all interfaces, also of those that were let go.
+    pub fn samples(&self) -> impl Iterator<Item = &Sample> {
+        let interfaces = self.interfaces.values().map(|state| &state.sample);
+        interfaces.chain([&self.former.sample])
+    }
 }
 
 /// Records until it is told to stop, has enough, or nobody reads what it writes.
@@ -136,6 +164,9 @@ pub fn run(
             failed = Some(error);
             true
         });
+        for slot in std::mem::take(&mut worker.retired) {
+            link.free(slot);
+        }
         published.share(worker.fills.fullest(), tell);
         let over = duration.is_some_and(|duration| started.elapsed() >= duration);
         if over || complete || stop.load(Relaxed) || worker.reached.load(Relaxed) {
@@ -178,6 +209,12 @@ struct Worker {
     /// Whether the interfaces are known that were there at the start.
     started: bool,
     sampled: Instant,
+    /// Slots whose interfaces are gone, the one first that has been so the longest.
+    gone: VecDeque<u32>,
+    /// What the kernel had counted by slot before its interface had it.
+    before: BTreeMap<u32, InterfaceCounters>,
+    /// Slots that can be other interfaces'.
+    retired: Vec<u32>,
     status: Status,
 }
 
@@ -264,6 +301,9 @@ impl Worker {
             tuples: alone,
             started: false,
             sampled: Instant::now(),
+            gone: VecDeque::new(),
+            before: BTreeMap::new(),
+            retired: Vec::new(),
             status,
         })
     }
@@ -287,6 +327,7 @@ impl Worker {
             // One that finds no room is made up for by the next: this thread publishes how full the
             // rings are, and must not wait for a writer that is behind.
             self.sample(|work, sample| drop(work.try_send(sample)))?;
+            self.retire();
             tell(Telling::Status(&self.status));
         }
         Ok(complete)
@@ -312,6 +353,7 @@ impl Worker {
                 };
                 // A writer that is gone says so itself, at the end.
                 let _ = self.work.send(work);
+                self.gone.retain(|gone| *gone != slot);
                 let gone = |state: &InterfaceState| state.mode.is_none();
                 if self.status.interfaces.get(&slot).is_some_and(gone) {
                     tell(Telling::Note(&format!("{name}: back")));
@@ -335,31 +377,65 @@ impl Worker {
                 }
             }
             Change::Gone { slot, name } => {
-                if let Some(state) = self.status.interfaces.get_mut(&slot) {
-                    state.mode = None;
-                }
-                self.sockets.gone(slot);
+                self.detached_from(slot);
                 tell(Telling::Note(&format!(
                     "{name}: gone; capture goes on when it is back"
                 )));
             }
             Change::Left { slot, name } => {
-                if let Some(state) = self.status.interfaces.get_mut(&slot) {
-                    state.mode = None;
-                }
-                self.sockets.gone(slot);
+                self.detached_from(slot);
                 tell(Telling::Note(&format!("{name}: not captured any more")));
             }
             Change::Note(note) => tell(Telling::Note(&note)),
         }
     }
 
+    fn detached_from(&mut self, slot: u32) {
+        if let Some(state) = self.status.interfaces.get_mut(&slot) {
+            state.mode = None;
+            self.gone.retain(|gone| *gone != slot);
+            self.gone.push_back(slot);
+        }
+        self.sockets.gone(slot);
+    }
+
+    /// Lets go of interfaces that are gone, where there are many: of those whose packets are all
+    /// written or counted. What was counted of one until then adds up, so that what is counted
+    /// from then on does for the next.
+    fn retire(&mut self) {
+        let mut spare = self.status.interfaces.len().saturating_sub(KNOWN);
+        let (interfaces, former) = (&mut self.status.interfaces, &mut self.status.former);
+        self.gone.retain(|slot| {
+            let state = interfaces.get(slot).map(|state| state.sample);
+            let Some(sample) = state.filter(|sample| spare > 0 && sample.on_their_way() == 0)
+            else {
+                return true;
+            };
+            let work = Work::Retire {
+                slot: *slot,
+                sample,
+            };
+            // A writer that is behind has to catch up first.
+            if self.work.try_send(work).is_err() {
+                return true;
+            }
+            spare -= 1;
+            interfaces.remove(slot);
+            former.interfaces += 1;
+            former.sample = former.sample.plus(sample);
+            let before = self.before.entry(*slot).or_default();
+            *before = before.plus(sample.kernel);
+            false
+        });
+    }
+
     /// Passes on what the writer says; whether there is nothing more to do.
-    fn events(&self, tell: &mut dyn FnMut(Telling<'_>)) -> Result<bool, WorkerError> {
+    fn events(&mut self, tell: &mut dyn FnMut(Telling<'_>)) -> Result<bool, WorkerError> {
         let mut complete = false;
         while let Ok(event) = self.events.try_recv() {
             match event {
                 Event::Note(note) => tell(Telling::Note(&note)),
+                Event::Retired(slot) => self.retired.push(slot),
                 Event::Complete => complete = true,
                 Event::Failed(error) => return Err(error.into()),
             }
@@ -373,7 +449,10 @@ impl Worker {
         for (slot, state) in &mut self.status.interfaces {
             state.sample = Sample {
                 time_ns,
-                kernel: self.counters.read(*slot)?,
+                kernel: self
+                    .counters
+                    .read(*slot)?
+                    .since(self.before.get(slot).copied().unwrap_or_default()),
                 recorder: self.cells.slot(*slot).read(),
                 tuples: self.tuples,
             };
@@ -414,7 +493,7 @@ impl Worker {
             match event {
                 Event::Note(note) => tell(Telling::Note(&note)),
                 Event::Failed(error) => tell(Telling::Note(&error.to_string())),
-                Event::Complete => {}
+                Event::Retired(_) | Event::Complete => {}
             }
         }
         for (slot, state) in &mut status.interfaces {

@@ -37,6 +37,8 @@ pub(super) enum Work {
         kernel: InterfaceCounters,
         tuples: bool,
     },
+    /// An interface of which nothing more comes: the last counters of it.
+    Retire { slot: u32, sample: Sample },
     /// All packets up to this time (nanoseconds since 1970) stand before this, or are counted as
     /// lost.
     Complete { until_ns: i64 },
@@ -80,6 +82,12 @@ pub trait Output: Send {
     /// Keeps the counters of an interface with its packets.
     fn sample(&mut self, _slot: u32, _sample: &Sample) -> Result<(), WriteError> {
         Ok(())
+    }
+
+    /// Closes what an interface was written to: its slot may be another one's next. Gives what the
+    /// user should be told.
+    fn retire(&mut self, _slot: u32) -> Vec<String> {
+        Vec::new()
     }
 
     /// Learns that it was given all packets up to this time.
@@ -191,6 +199,8 @@ pub(super) struct Refused {
 pub(super) enum Event {
     /// A line for the user.
     Note(String),
+    /// The output has let go of a slot, and its counters begin again.
+    Retired(u32),
     /// The output has all that it wants, or nobody reads it any more.
     Complete,
     /// The packets of an interface that is needed cannot be written.
@@ -273,6 +283,18 @@ impl Writer {
                 };
                 let result = self.output.sample(slot, &sample);
                 self.report(result, failing);
+            }
+            Work::Retire { slot, sample } => {
+                if self.known.remove(&slot) {
+                    let result = self.output.sample(slot, &sample);
+                    self.report(result, failing);
+                }
+                self.refused.remove(&slot);
+                for note in self.output.retire(slot) {
+                    self.note(note);
+                }
+                self.cells.slot(slot).subtract(&sample.recorder);
+                let _ = self.notes.send(Event::Retired(slot));
             }
             // Blocks that wait are packets that are not written.
             Work::Complete { until_ns } if self.early.is_empty() => self.output.complete(until_ns),
@@ -485,7 +507,7 @@ mod tests {
         let written = packets.lock().unwrap().clone();
         let notes = told.try_iter().filter_map(|event| match event {
             Event::Note(note) => Some(note),
-            Event::Complete | Event::Failed(_) => None,
+            Event::Retired(_) | Event::Complete | Event::Failed(_) => None,
         });
         (written, cells, notes.collect())
     }
@@ -511,6 +533,35 @@ mod tests {
         let (written, cells) = write((0..blocks).map(|_| block(1)));
         assert!(written.is_empty(), "{written:?}");
         assert_eq!(cells.slot(1).read().dropped_write_error, blocks);
+    }
+
+    #[test]
+    fn the_counters_of_a_slot_begin_again_for_the_next_interface() {
+        let counted = Sample {
+            recorder: super::super::Counts {
+                stored: 2,
+                stored_bytes: 40,
+                ..Default::default()
+            },
+            ..Sample::default()
+        };
+        let retire = Work::Retire {
+            slot: 1,
+            sample: counted,
+        };
+        let todo = [
+            interface(1),
+            block(1),
+            block(1),
+            retire,
+            // Before the output is told of it again, it waits.
+            block(1),
+            interface(1),
+        ];
+        let (written, cells) = write(todo);
+        assert_eq!(written, [1, 1, 1]);
+        let counts = cells.slot(1).read();
+        assert_eq!((counts.stored, counts.stored_bytes), (1, 20));
     }
 
     #[test]

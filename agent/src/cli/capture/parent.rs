@@ -12,7 +12,7 @@ use super::{Job, Signals, filter, user, worker};
 use crate::capture::guard;
 use crate::capture::split::{self, Message, ParentEnd, PassedFd, Received, SplitError};
 use crate::capture::{MAX_RING_BYTES, MapFds, Settings as RingSettings};
-use crate::record::{Attacher, Change, Wanted};
+use crate::record::{Attacher, AttacherError, Change, Wanted};
 use crate::text;
 
 /// The tag of packets whose interface was given without one.
@@ -188,6 +188,11 @@ impl Parent<'_> {
                     self.attacher.detach();
                     self.detached = true;
                     self.worker.send(&Message::Detached)?;
+                }
+                Received::Message(Message::Free { slot }) if !self.detached => {
+                    let changes = self.attacher.free(slot);
+                    let note = |error: AttacherError| vec![Change::Note(error.to_string())];
+                    self.send(changes.unwrap_or_else(note))?;
                 }
                 Received::Message(Message::Working) => self.overseer.working(),
                 Received::Message(Message::Done) | Received::Closed => return Ok(true),

@@ -284,7 +284,9 @@ impl Piped {
                 }
                 Message::Detached => return Some(true),
                 // The worker's own.
-                Message::Detach | Message::Done | Message::Working => return Some(false),
+                Message::Free { .. } | Message::Detach | Message::Done | Message::Working => {
+                    return Some(false);
+                }
             },
             Err(error) => {
                 // Nothing that it says can be relied on any more.
@@ -306,6 +308,11 @@ impl Link for Piped {
         }
         let changes = std::mem::take(&mut self.pending);
         (!self.gone || !changes.is_empty()).then_some(changes)
+    }
+
+    fn free(&mut self, slot: u32) {
+        // Where nobody hears it, nobody attaches either.
+        let _ = self.end.send(&Message::Free { slot });
     }
 
     fn detach(&mut self) {
