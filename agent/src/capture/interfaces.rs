@@ -44,6 +44,8 @@ pub struct Interface {
     pub hardware: u16,
     /// The longest packet without link header, in bytes.
     pub mtu: u32,
+    /// The number of the one that it is connected to or stands on, if that is here, too.
+    pub link: Option<u32>,
     /// Kernel ids of the XDP programs that it has.
     pub xdp_programs: Vec<u32>,
 }
@@ -57,6 +59,7 @@ impl From<LinkMessage> for Interface {
             ethernet: ETHERNET_HARDWARE.contains(&link.hardware),
             hardware: link.hardware,
             mtu: link.mtu,
+            link: link.link,
             xdp_programs: link.xdp_programs,
         }
     }
@@ -258,6 +261,7 @@ mod tests {
             ethernet: true,
             hardware: 1,
             mtu: 1500,
+            link: None,
             xdp_programs: Vec::new(),
         }
     }
