@@ -3,20 +3,30 @@
 use core::arch::asm;
 use core::marker::PhantomData;
 
+/// Words of the longest header that is read at once, that of IPv6.
+pub(crate) const HEADER_WORDS: usize = 5;
+
+/// The headers of a frame, read in one way.
+pub(crate) trait Headers {
+    /// Control information of the outermost VLAN tag, where that is on the wire but not among the
+    /// bytes that [`Headers::header`] reads.
+    fn tag_beside(&self) -> Option<u16>;
+
+    /// The `N` bytes at `offset`, if the frame has them.
+    fn header<const N: usize>(&mut self, offset: usize) -> Option<Header<'_, N>>;
+}
+
 /// A frame as one hook shows it.
-pub(crate) trait Frame {
+pub(crate) trait Frame: Headers {
     /// Index of the interface that it came in by or leaves by.
     fn interface(&self) -> u32;
 
     /// Bytes that it has on the wire, without its check sequence.
     fn wire_len(&self) -> u32;
 
-    /// Control information of the outermost VLAN tag, where that is on the wire but not among the
-    /// bytes that [`Frame::header`] reads.
-    fn tag_beside(&self) -> Option<u16>;
-
-    /// The `N` bytes at `offset`, if the frame has them.
-    fn header<const N: usize>(&mut self, offset: usize) -> Option<Header<'_, N>>;
+    /// The headers of this frame of so many bytes, read in a slower way, where the usual one does
+    /// not see all of it.
+    fn scattered(&self, wire_len: u32) -> Option<impl Headers>;
 
     /// Copies the first `len` bytes as they are on the wire; `false` where that is not possible.
     ///

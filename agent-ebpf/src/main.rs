@@ -12,6 +12,7 @@ mod observe;
 mod parse;
 mod received;
 mod rings;
+mod scattered;
 mod sent;
 mod words;
 

@@ -8,8 +8,10 @@ use aya_ebpf::btf_maps::{ArrayOfMaps, RingBuf};
 use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, PerCpuArray};
 
-/// The kernel wants an example of the inner map; the loader's rings have sizes of their own.
-pub(crate) type Ring = RingBuf<u64, 4096>;
+/// The kernel wants an example of the inner map; the loader's rings have sizes of their own. It
+/// makes the example, too, and so its size must be whole pages, which have up to 64 KiB (arm64,
+/// ppc64).
+pub(crate) type Ring = RingBuf<u64, 65_536>;
 
 /// One per shard, as the loader made them.
 pub(crate) type Rings = ArrayOfMaps<Ring, { MAX_SHARDS as usize }>;

@@ -2,14 +2,14 @@
 
 use core::mem::MaybeUninit;
 
-use agent_common::InterfaceCounters;
 use agent_common::config::{INTERFACE_ENTRIES, wants};
 use agent_common::counter::UNCONFIGURED;
+use agent_common::{InterfaceCounters, TupleEvent};
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 
 use crate::frame::Frame;
 use crate::maps::{COUNTERS, INTERFACES};
-use crate::parse::{self, Stop};
+use crate::parse::{self, Stop, Walk};
 use crate::rings;
 use crate::words;
 
@@ -34,7 +34,7 @@ pub(crate) fn observe(frame: &mut impl Frame) {
     let event = words::begin(&mut place, time_ns, wire_len, config.slot);
     counters.seen += 1;
     counters.seen_bytes += u64::from(wire_len);
-    if let Err(stop) = parse::walk(frame, event) {
+    if let Err(stop) = walk(frame, wire_len, event) {
         *stopped(counters, stop) += 1;
     }
     let flags = config.flags;
@@ -48,6 +48,19 @@ pub(crate) fn observe(frame: &mut impl Frame) {
     } else {
         rings::emit_tuple(event, counters);
     }
+}
+
+/// Walks the headers where they usually are; where they go on elsewhere, once more from the start:
+/// what the first walk has learnt, the second one learns again.
+#[inline(always)]
+fn walk(frame: &mut impl Frame, wire_len: u32, event: &mut TupleEvent) -> Walk {
+    let walked = parse::walk(frame, event);
+    if let Err(Stop::TooShort) = walked
+        && let Some(mut headers) = frame.scattered(wire_len)
+    {
+        return parse::walk(&mut headers, event);
+    }
+    walked
 }
 
 /// This CPU's counters of a slot.

@@ -11,7 +11,7 @@ use agent_common::net::{
     MAX_VLAN_TAGS, PROTOCOL_FRAGMENT, PROTOCOL_TCP, VLAN_TAG_BYTES, has_ports, is_ipv6_extension,
 };
 
-use crate::frame::Frame;
+use crate::frame::Headers;
 
 /// Why a walk ended before the ports; each has a counter of its name.
 pub(crate) enum Stop {
@@ -21,11 +21,12 @@ pub(crate) enum Stop {
     TooManyHeaders,
 }
 
-type Walk = Result<(), Stop>;
+/// How a walk ended.
+pub(crate) type Walk = Result<(), Stop>;
 
 /// Reads the headers of a frame into `event`.
 #[inline(always)]
-pub(crate) fn walk(packet: &mut impl Frame, event: &mut TupleEvent) -> Walk {
+pub(crate) fn walk(packet: &mut impl Headers, event: &mut TupleEvent) -> Walk {
     let mut offset = ETHERTYPE_OFFSET;
     let mut first_depth = 0;
     if let Some(control) = packet.tag_beside() {
@@ -53,7 +54,7 @@ pub(crate) fn walk(packet: &mut impl Frame, event: &mut TupleEvent) -> Walk {
 
 /// RFC 791.
 #[inline(always)]
-fn ipv4(packet: &mut impl Frame, offset: usize, event: &mut TupleEvent) -> Walk {
+fn ipv4(packet: &mut impl Headers, offset: usize, event: &mut TupleEvent) -> Walk {
     let header = packet
         .header::<IPV4_HEADER_BYTES>(offset)
         .ok_or(Stop::TooShort)?;
@@ -100,7 +101,7 @@ fn halves(first: u64, second: u64) -> [u8; 16] {
 
 /// RFC 8200.
 #[inline(always)]
-fn ipv6(packet: &mut impl Frame, offset: usize, event: &mut TupleEvent) -> Walk {
+fn ipv6(packet: &mut impl Headers, offset: usize, event: &mut TupleEvent) -> Walk {
     let header = packet
         .header::<IPV6_HEADER_BYTES>(offset)
         .ok_or(Stop::TooShort)?;
@@ -125,7 +126,7 @@ fn ipv6(packet: &mut impl Frame, offset: usize, event: &mut TupleEvent) -> Walk 
 /// Steps over extension headers, then reads the ports.
 #[inline(always)]
 fn extensions(
-    packet: &mut impl Frame,
+    packet: &mut impl Headers,
     first: u8,
     start: usize,
     payload: usize,
@@ -157,7 +158,7 @@ fn extensions(
 
 /// Stops at a fragment other than the first: what its header says comes next is in that one.
 #[inline(always)]
-fn later_fragment(packet: &mut impl Frame, offset: usize, event: &mut TupleEvent) -> Walk {
+fn later_fragment(packet: &mut impl Headers, offset: usize, event: &mut TupleEvent) -> Walk {
     let fragment = packet.header::<2>(offset + 2).ok_or(Stop::TooShort)?;
     if fragment.u16::<0>() & 0xfff8 != 0 {
         event.mark(marks::FRAGMENT);
@@ -169,7 +170,7 @@ fn later_fragment(packet: &mut impl Frame, offset: usize, event: &mut TupleEvent
 /// Reads the ports at `offset`; the packet has `available` bytes from there on.
 #[inline(always)]
 fn ports(
-    packet: &mut impl Frame,
+    packet: &mut impl Headers,
     protocol: u8,
     offset: usize,
     available: usize,

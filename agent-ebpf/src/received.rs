@@ -6,7 +6,8 @@ use aya_ebpf::helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::XdpContext;
 
 use crate::clamp::up_to;
-use crate::frame::{Frame, Header};
+use crate::frame::{Frame, Header, Headers};
+use crate::scattered::Scattered;
 
 /// No header that is walked starts behind this: 4 tags and 6 extension headers of at
 /// most 2048 bytes. A constant bound lets the verifier add an offset to a packet pointer.
@@ -21,7 +22,8 @@ pub(crate) struct Received<'a> {
     buffer: Buffer,
 }
 
-/// The first buffer of a frame; all headers are in it.
+/// The first buffer of a frame. Mostly all headers are in it, but some drivers leave it empty
+/// (mlx5 with its striding receive queue), and nothing says that long headers end in it.
 struct Buffer {
     start: usize,
     end: usize,
@@ -32,6 +34,19 @@ impl<'a> Received<'a> {
     pub(crate) fn new(ctx: &'a XdpContext) -> Self {
         let buffer = Buffer::new(ctx);
         Self { ctx, buffer }
+    }
+}
+
+impl Headers for Received<'_> {
+    /// What a card strips is not to be seen here.
+    #[inline(always)]
+    fn tag_beside(&self) -> Option<u16> {
+        None
+    }
+
+    #[inline(always)]
+    fn header<const N: usize>(&mut self, offset: usize) -> Option<Header<'_, N>> {
+        self.buffer.header(offset)
     }
 }
 
@@ -48,15 +63,10 @@ impl Frame for Received<'_> {
         unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) as u32 }
     }
 
-    /// What a card strips is not to be seen here.
     #[inline(always)]
-    fn tag_beside(&self) -> Option<u16> {
-        None
-    }
-
-    #[inline(always)]
-    fn header<const N: usize>(&mut self, offset: usize) -> Option<Header<'_, N>> {
-        self.buffer.header(offset)
+    fn scattered(&self, wire_len: u32) -> Option<impl Headers> {
+        let Buffer { start, end } = Buffer::new(self.ctx);
+        (end - start < wire_len as usize).then(|| Scattered::new(self.ctx))
     }
 
     #[inline(always)]

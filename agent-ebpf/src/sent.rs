@@ -9,10 +9,7 @@ use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use agent_common::net::{ETHERTYPE_OFFSET, VLAN_TAG_BYTES};
 
 use crate::clamp::less;
-use crate::frame::{Frame, Header};
-
-/// Words of the longest header that is read at once, that of IPv6.
-const WORDS: usize = 5;
+use crate::frame::{Frame, HEADER_WORDS, Header, Headers};
 
 /// Where the bytes behind a VLAN tag are on the wire.
 const BEHIND_TAG: usize = ETHERTYPE_OFFSET + VLAN_TAG_BYTES;
@@ -22,7 +19,7 @@ pub(crate) struct Sent {
     skb: *mut __sk_buff,
     /// The header that was read last. Words, because the verifier wants the stack to be read
     /// aligned, as all fields of headers are to the header's start.
-    header: MaybeUninit<[u64; WORDS]>,
+    header: MaybeUninit<[u64; HEADER_WORDS]>,
 }
 
 /// Reads a field of the context, each by itself: the verifier knows no wider reading.
@@ -70,6 +67,22 @@ impl Sent {
     }
 }
 
+impl Headers for Sent {
+    #[inline(always)]
+    fn tag_beside(&self) -> Option<u16> {
+        self.has_tag_beside()
+            .then(|| field!(self.skb, vlan_tci) as u16)
+    }
+
+    #[inline(always)]
+    fn header<const N: usize>(&mut self, offset: usize) -> Option<Header<'_, N>> {
+        const { assert!(N <= HEADER_WORDS * 8) };
+        let to: *mut u8 = self.header.as_mut_ptr().cast();
+        // SAFETY: there is room for `N` bytes, and the borrow of `self` keeps them as they are.
+        unsafe { self.load(offset, to, N as u64).then(|| Header::new(to)) }
+    }
+}
+
 impl Frame for Sent {
     #[inline(always)]
     fn interface(&self) -> u32 {
@@ -86,18 +99,10 @@ impl Frame for Sent {
         field!(self.skb, len) + tag
     }
 
+    /// The usual way sees all of it.
     #[inline(always)]
-    fn tag_beside(&self) -> Option<u16> {
-        self.has_tag_beside()
-            .then(|| field!(self.skb, vlan_tci) as u16)
-    }
-
-    #[inline(always)]
-    fn header<const N: usize>(&mut self, offset: usize) -> Option<Header<'_, N>> {
-        const { assert!(N <= WORDS * 8) };
-        let to: *mut u8 = self.header.as_mut_ptr().cast();
-        // SAFETY: there is room for `N` bytes, and the borrow of `self` keeps them as they are.
-        unsafe { self.load(offset, to, N as u64).then(|| Header::new(to)) }
+    fn scattered(&self, _wire_len: u32) -> Option<impl Headers> {
+        None::<Self>
     }
 
     #[inline(always)]

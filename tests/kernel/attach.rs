@@ -140,13 +140,51 @@ fn a_pair_that_claims_to_strip_vlan_tags_is_not_believed() {
     let mut kernel = Kernel::load(ROOMY).unwrap();
     let near = interface("fs0");
     let attachment = kernel.program.attach(&near, ALL, Mode::Native).unwrap();
-    assert_eq!(attachment.notes(), []);
+    let beside = Note::VlanBeside {
+        peer: "fs1".to_owned(),
+    };
+    assert_eq!(attachment.notes(), [beside]);
     let mut tagged = DATAGRAM.to_vec();
     tagged.splice(12..12, [0x81, 0, 0x20, 7]);
     Sender::new(&interface("fs1")).send(&tagged).unwrap();
     wait_until(|| kernel.counters(ALL.slot).seen == 1);
     let [packet] = kernel.drain_packets().try_into().unwrap();
     assert_eq!((packet.tuple.vlan_id(), packet.data), (Some(7), tagged));
+}
+
+#[test]
+fn tags_of_a_vlan_device_are_beside_the_frames_of_a_pair_until_it_is_told_otherwise() {
+    if !inside() {
+        return;
+    }
+    veth("fs0", "fs1", 1500);
+    let added = Command::new("ip")
+        .args("link add link fs1 name fs1.7 type vlan id 7".split(' '))
+        .status();
+    if !added.unwrap().success() {
+        return say_skipped("this kernel makes no VLAN device");
+    }
+    ip("link set fs1.7 up");
+    let mut kernel = Kernel::load(ROOMY).unwrap();
+    for (state, vlan) in [("on", None), ("off", Some(7))] {
+        let set = Command::new("ethtool")
+            .args(["-K", "fs1", "txvlan", state])
+            .status();
+        if !set.is_ok_and(|status| status.success()) {
+            return say_skipped("ethtool is not installed");
+        }
+        let near = interface("fs0");
+        let attachment = kernel.program.attach(&near, ALL, Mode::Native).unwrap();
+        let noted = attachment.notes().iter();
+        let noted = noted.filter(|note| matches!(note, Note::VlanBeside { .. }));
+        assert_eq!(noted.count(), usize::from(vlan.is_none()));
+        let before = kernel.counters(ALL.slot).seen;
+        let sender = Sender::new(&interface("fs1.7"));
+        sender.send(&DATAGRAM).unwrap();
+        wait_until(|| kernel.counters(ALL.slot).seen > before);
+        let [packet] = kernel.drain_packets().try_into().unwrap();
+        assert_eq!(packet.tuple.vlan_id(), vlan, "{state}");
+    }
 }
 
 #[test]

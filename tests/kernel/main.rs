@@ -7,6 +7,7 @@
 
 mod attach;
 mod captures;
+mod churn;
 mod clock;
 mod confined;
 mod counters;
@@ -22,9 +23,11 @@ mod program;
 mod rate;
 mod refused;
 mod replay;
+mod scattered;
 mod self_test;
 mod served;
 mod service;
 mod sockets;
 mod support;
+mod watch;
 mod wire;

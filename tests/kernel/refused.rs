@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use flowsift::capture::Mode;
 
 use crate::namespace::{has_xdp, inside, interface, veth};
-use crate::program::{NOBODY, PROGRAM, capture, said, text};
+use crate::program::{NOBODY, PROGRAM, capture, said, signal, start_until, text};
 use crate::support::{ALL, Kernel, ROOMY, say_skipped, skip};
 
 #[test]
@@ -42,6 +42,16 @@ fn what_cannot_be_done_is_said_before_anything_is_written() {
             "error: there is no user no-such-user\n",
         ),
         ("-i fs0".to_owned(), 2, "error: nowhere to write to\n"),
+        (
+            "-i fs0 -w - -C 1".to_owned(),
+            2,
+            "error: -C, -G and -W divide a stream into files, and standard output is one\n",
+        ),
+        (
+            "-i fs0 -w - -G 1".to_owned(),
+            2,
+            "  hint: leave them out, or name a file: -w FILE\n",
+        ),
         (format!("-w {file}"), 2, "error: the following required"),
         (
             format!("-i fs9 -w {file}"),
@@ -69,6 +79,12 @@ fn what_cannot_be_done_is_said_before_anything_is_written() {
         assert!(said.contains(expected), "{arguments}: {said}");
         assert_eq!(fs::read_to_string(file).unwrap(), "precious", "{arguments}");
     }
+    // Of several that a pattern means, it is left out.
+    let (child, _) = start_until(&mut capture("-i fs* -w /dev/null"), || has_xdp("fs1"));
+    signal(child.id(), libc::SIGINT);
+    let left_out = said(&child.wait_with_output().unwrap(), 0);
+    let note = "note: cannot capture on fs0: ";
+    assert!(left_out.contains(note), "{left_out}");
     drop(held);
     let missing = folder.path().join("no/x.pcap");
     let arguments = format!("-i fs0 -w {}", missing.display());

@@ -3,7 +3,12 @@
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
+use flowsift::capture::{
+    Arrival, RingShape, RingSocket, SocketCounters, SocketRings, SocketSource, SocketWish,
+};
 use flowsift::store::loss::Reason;
 use flowsift::store::missed;
 
@@ -13,7 +18,7 @@ use crate::program::{
     NOBODY, capture, datagram, field, frame, said, sender, signal, start_until, stored,
 };
 use crate::refused::{copy, output_of, set_capabilities};
-use crate::support::{say, say_skipped, skip};
+use crate::support::{ALL, say, say_skipped, skip};
 
 /// Of `PATH` and `capture`'s options.
 const SOCKETS: &str = "--source packet-socket";
@@ -173,6 +178,37 @@ fn what_finds_no_room_in_a_socket_ring_is_counted() {
     let reason = format!("  {lost} dropped: the socket ring was full\n");
     assert!(said.contains(&reason), "{said}");
     assert!(!said.contains("please report"), "{said}");
+}
+
+#[test]
+fn what_a_ring_holds_at_the_end_is_read_however_long_that_takes() {
+    if !inside() {
+        return;
+    }
+    let sender = sender();
+    let shape = RingShape::of(1 << 20);
+    let source = SocketSource::new(SocketWish {
+        shape,
+        promiscuous: false,
+    });
+    let socket = source.open(&interface("fs0"), ALL).unwrap();
+    let socket = RingSocket::map(ALL.slot, socket, shape, 65_535).unwrap();
+    let (arrivals, arriving) = mpsc::channel();
+    let counters = Arc::<SocketCounters>::default();
+    let mut rings = SocketRings::new(arriving, Arc::clone(&counters));
+    arrivals.send(Arrival::Socket(socket)).unwrap();
+    for _ in 0..200 {
+        sender.send(&datagram(1)).unwrap();
+    }
+    rings.stop();
+    // As behind a disk that is slow.
+    let mut read = 0;
+    while !rings.is_over() {
+        std::thread::sleep(Duration::from_millis(300));
+        read += rings.drain(20, |_| {}).records;
+    }
+    assert_eq!(read, 200);
+    assert_eq!(counters.read(ALL.slot).unwrap().seen, 200);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use aya::programs::links::FdLink;
 use aya::programs::tc::SchedClassifierLink;
 
 use super::config::{InterfaceConfig, Mode, Note};
-use super::interfaces::Interface;
+use super::interfaces::{Interface, list};
 use super::offload;
 use super::program::{Interfaces, Program, Value};
 use super::refusal::{AttachError, explain, may_be_generic};
@@ -223,9 +223,14 @@ fn remove_config(interfaces: &Interfaces, index: u32) {
 
 fn vlan_note(interface: &Interface) -> Option<Note> {
     // Where the question cannot be asked there is no card to strip anything.
-    offload::strips_vlan_tags(&interface.name)
-        .unwrap_or(false)
-        .then(|| Note::VlanOffload {
+    if offload::strips_vlan_tags(&interface.name).unwrap_or(false) {
+        return Some(Note::VlanOffload {
             interface: interface.name.clone(),
-        })
+        });
+    }
+    // Of an end in another namespace, a container's, nothing can be learnt here.
+    let peer = interface.link?;
+    let peer = list().ok()?.into_iter().find(|it| it.index == peer)?.name;
+    let beside = offload::leaves_vlan_tags_beside(&peer).unwrap_or(false);
+    beside.then_some(Note::VlanBeside { peer })
 }

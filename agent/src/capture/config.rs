@@ -87,6 +87,11 @@ pub enum Note {
         /// The interface's name.
         interface: String,
     },
+    /// VLAN tags may come beside the frames.
+    VlanBeside {
+        /// The name of the veth's other end.
+        peer: String,
+    },
 }
 
 impl fmt::Display for Note {
@@ -108,6 +113,10 @@ impl fmt::Display for Note {
             Self::VlanOffload { interface } => write!(
                 f,
                 "the card strips VLAN tags, so packets have none (`ethtool -K {interface} rxvlan off` keeps them)"
+            ),
+            Self::VlanBeside { peer } => write!(
+                f,
+                "tags that a VLAN device adds to frames of {peer}, the other end, are not seen (`ethtool -K {peer} txvlan off` makes them part of the frames)"
             ),
         }
     }

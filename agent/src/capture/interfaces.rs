@@ -44,6 +44,8 @@ pub struct Interface {
     pub hardware: u16,
     /// The longest packet without link header, in bytes.
     pub mtu: u32,
+    /// The number of the one that it is connected to or stands on, if that is here, too.
+    pub link: Option<u32>,
     /// Kernel ids of the XDP programs that it has.
     pub xdp_programs: Vec<u32>,
 }
@@ -57,6 +59,7 @@ impl From<LinkMessage> for Interface {
             ethernet: ETHERNET_HARDWARE.contains(&link.hardware),
             hardware: link.hardware,
             mtu: link.mtu,
+            link: link.link,
             xdp_programs: link.xdp_programs,
         }
     }
@@ -134,6 +137,7 @@ impl InterfaceWatch {
         loop {
             let mut events = Vec::new();
             if self.stale {
+                self.discard()?;
                 self.compare_with_list(&mut events)?;
             }
             self.read(&mut events)?;
@@ -150,6 +154,20 @@ impl InterfaceWatch {
     /// The interfaces as of the last events.
     pub fn interfaces(&self) -> impl Iterator<Item = &Interface> {
         self.known.values()
+    }
+
+    /// Reads past what the list will say better. A message that was sent before those that were
+    /// lost would undo it, and until all are read the kernel does not say that it loses more
+    /// (`NETLINK_S_CONGESTED`).
+    fn discard(&self) -> Result<(), InterfaceError> {
+        loop {
+            match self.socket.receive() {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(error) => return Err(InterfaceError::Watch(error)),
+            }
+        }
     }
 
     fn read(&mut self, events: &mut Vec<InterfaceEvent>) -> Result<(), InterfaceError> {
@@ -243,6 +261,7 @@ mod tests {
             ethernet: true,
             hardware: 1,
             mtu: 1500,
+            link: None,
             xdp_programs: Vec::new(),
         }
     }

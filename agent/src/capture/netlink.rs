@@ -19,6 +19,8 @@ pub(super) struct LinkMessage {
     /// `ARPHRD_ETHER` and others.
     pub(super) hardware: u16,
     pub(super) mtu: u32,
+    /// The link that it stands on or is connected to, where that is in the same network namespace.
+    pub(super) link: Option<u32>,
     /// The XDP programs' ids, whatever their mode.
     pub(super) xdp_programs: Vec<u32>,
 }
@@ -185,8 +187,11 @@ fn link(body: &[u8]) -> Option<LinkMessage> {
         flags: u32_at(body, 8)?,
         ..LinkMessage::default()
     };
+    let mut is_elsewhere = false;
     for (kind, value) in attributes(body.get(LINK_HEADER..)?) {
         match kind {
+            libc::IFLA_LINK => link.link = u32_at(value, 0).filter(|index| *index != 0),
+            libc::IFLA_LINK_NETNSID => is_elsewhere = true,
             libc::IFLA_IFNAME => {
                 let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
                 link.name = String::from_utf8_lossy(name).into_owned();
@@ -196,6 +201,7 @@ fn link(body: &[u8]) -> Option<LinkMessage> {
             _ => {}
         }
     }
+    link.link = link.link.filter(|_| !is_elsewhere);
     Some(link)
 }
 
@@ -267,6 +273,7 @@ mod tests {
         xdp.extend(attribute(6, &42u32.to_ne_bytes()));
         let mut attributes = attribute(libc::IFLA_IFNAME, b"lan0\0");
         attributes.extend(attribute(libc::IFLA_MTU, &1500u32.to_ne_bytes()));
+        attributes.extend(attribute(libc::IFLA_LINK, &8u32.to_ne_bytes()));
         attributes.extend(attribute(IFLA_XDP | 0x8000, &xdp));
         attributes
     }
@@ -285,11 +292,20 @@ mod tests {
             flags: 0x1043,
             hardware: 1,
             mtu: 1500,
+            link: Some(8),
             xdp_programs: vec![42],
         };
         assert_eq!(messages[0], Message::Link(expected));
         assert!(matches!(&messages[1], Message::Gone(link) if link.name == "x"));
         assert_eq!(messages.len(), 2);
+    }
+
+    #[test]
+    fn a_number_of_another_namespace_is_none_of_here() {
+        let mut described = described();
+        described.extend(attribute(libc::IFLA_LINK_NETNSID, &0u32.to_ne_bytes()));
+        let messages = parse(&message(libc::RTM_NEWLINK, &described));
+        assert!(matches!(&messages[..], [Message::Link(link)] if link.link.is_none()));
     }
 
     #[test]

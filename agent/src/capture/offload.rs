@@ -1,11 +1,13 @@
-//! Whether a card takes VLAN tags out of the frames before XDP sees them.
+//! Whether VLAN tags are not among the bytes of the frames that XDP sees.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
-/// Of `ethtool.h`: read what drives the device, read its flags, and the flag of `rxvlan`.
+/// Of `ethtool.h`: read what drives the device, read its flags, and the flags of `txvlan` and
+/// `rxvlan`.
 const ETHTOOL_GDRVINFO: u32 = 0x03;
 const ETHTOOL_GFLAGS: u32 = 0x25;
+const ETH_FLAG_TXVLAN: u32 = 1 << 7;
 const ETH_FLAG_RXVLAN: u32 = 1 << 8;
 
 /// Bytes of `struct ethtool_drvinfo`, the larger of the two answers.
@@ -19,17 +21,39 @@ pub(super) fn strips_vlan_tags(interface: &str) -> io::Result<bool> {
     Ok(strips(&flags, &driver))
 }
 
-/// Reads the two answers: behind the command, the flags, and the driver's name.
+/// Whether tags that a VLAN device puts on frames of this one, one end of a veth pair, come to the
+/// other end beside the frames (`skb->vlan_tci`), where XDP does not see them: the veth claims that
+/// it is a card, which inserts them (tx-vlan-offload). An error where it cannot say.
+pub(super) fn leaves_vlan_tags_beside(interface: &str) -> io::Result<bool> {
+    let flags = ask(interface, ETHTOOL_GFLAGS)?;
+    let driver = ask(interface, ETHTOOL_GDRVINFO)?;
+    Ok(flags.has(ETH_FLAG_TXVLAN) && driver.is_veth())
+}
+
+/// Reads the two answers.
 fn strips(flags: &Answer, driver: &Answer) -> bool {
-    let [_, _, _, _, f0, f1, f2, f3, ..] = flags.0;
-    let on = u32::from_ne_bytes([f0, f1, f2, f3]) & ETH_FLAG_RXVLAN != 0;
-    // A veth claims the offload, but its frames carry the tags that they were sent with.
-    on && !driver.0.get(4..).unwrap_or_default().starts_with(b"veth\0")
+    // A veth claims the offload, but takes nothing out: frames have the tags in them with which
+    // they were sent, and not those beside them.
+    flags.has(ETH_FLAG_RXVLAN) && !driver.is_veth()
 }
 
 /// What the kernel writes behind the command that it was asked.
 #[repr(C, align(8))]
 struct Answer([u8; ANSWER_BYTES]);
+
+impl Answer {
+    /// Of flags: whether one is set.
+    fn has(&self, flag: u32) -> bool {
+        let [_, _, _, _, f0, f1, f2, f3, ..] = self.0;
+        u32::from_ne_bytes([f0, f1, f2, f3]) & flag != 0
+    }
+
+    /// Of what drives the device: whether it is a veth.
+    fn is_veth(&self) -> bool {
+        let name = self.0.get(4..).unwrap_or_default();
+        name.starts_with(b"veth\0")
+    }
+}
 
 fn ask(interface: &str, command: u32) -> io::Result<Answer> {
     // SAFETY: creates a descriptor and touches no memory.

@@ -12,10 +12,16 @@ use aya::maps::{Array, ArrayOfMaps, MapData, MapError};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 
-use super::ring;
+use super::{cpus, ring};
 
 /// The object that `cargo xtask ebpf` built and `cargo xtask ebpf --check` ties to its sources.
 const OBJECT: &[u8] = aya::include_bytes_aligned!("../../../agent-ebpf/flowsift-xdp.o");
+
+/// The largest ring: the largest power of two that the kernel takes as a map's size.
+pub const MAX_RING_BYTES: u32 = 1 << 31;
+
+/// Rings of each kind that are made by default, at most.
+pub const MAX_RINGS: u32 = 8;
 
 /// `BPF_MAP_TYPE_RINGBUF`.
 const RING_MAP: u32 = 27;
@@ -42,11 +48,11 @@ pub struct Settings {
 impl Default for Settings {
     /// A ring of each kind for every CPU up to eight: 4 MiB of tuples, 16 MiB of packets each.
     fn default() -> Self {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let cpus = u32::try_from(cpus::online()).unwrap_or(MAX_RINGS);
         Self {
             tuple_ring_bytes: 4 << 20,
             packet_ring_bytes: 16 << 20,
-            shards: u32::try_from(cpus.next_power_of_two()).map_or(8, |cpus| cpus.min(8)),
+            shards: cpus.min(MAX_RINGS).next_power_of_two(),
         }
     }
 }
@@ -253,11 +259,32 @@ impl Program {
     /// Frames of less than 14 bytes, or more than the kernel's buffers hold; `Interrupted` where a
     /// signal came before the last of several runs.
     pub fn test_run(&mut self, frame: &[u8], repeat: u32) -> io::Result<(u32, Duration)> {
-        let options = TestRunOptions {
+        self.run_test(TestRunOptions {
             data_in: Some(frame),
             repeat,
             ..TestRunOptions::new()
-        };
+        })
+    }
+
+    /// As [`Program::test_run`], once, over a frame of which no more than `first` bytes lie in its
+    /// first buffer; the verdict.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` also where the kernel cannot do that yet.
+    pub fn test_run_scattered(&mut self, frame: &[u8], first: u32) -> io::Result<u32> {
+        // `struct xdp_md`: where the data begin and end, and four numbers of no matter here.
+        let mut context = [0; 24];
+        context[4..8].copy_from_slice(&first.to_ne_bytes());
+        let result = self.run_test(TestRunOptions {
+            data_in: Some(frame),
+            ctx_in: Some(&context),
+            ..TestRunOptions::new()
+        });
+        result.map(|(verdict, _)| verdict)
+    }
+
+    fn run_test(&mut self, options: TestRunOptions<'_>) -> io::Result<(u32, Duration)> {
         let xdp = self.xdp().map_err(io::Error::other)?;
         match xdp.test_run(options) {
             Ok(result) => Ok((result.return_value, result.duration)),

@@ -232,6 +232,7 @@ mod tests {
             ethernet: true,
             hardware: 1,
             mtu: 1500,
+            link: None,
             xdp_programs: Vec::new(),
         };
         let error = aya::sys::SyscallError {

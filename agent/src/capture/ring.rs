@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use aya::maps::{MapData, MapType};
 
+use super::program::MAX_RING_BYTES;
+
 /// Of a record's length word: not committed yet, and given up (`BPF_RINGBUF_BUSY_BIT`, `_DISCARD_BIT`).
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
@@ -261,8 +263,7 @@ fn page_bytes() -> usize {
 /// The size that the kernel takes for a ring: a power of two and whole pages, at least what is asked.
 pub(super) fn size_bytes(wanted: u32) -> u32 {
     let least = (wanted as usize).max(page_bytes());
-    // 2 GiB is the largest power of two there is in 32 bits.
-    u32::try_from(least.next_power_of_two()).unwrap_or(1 << 31)
+    u32::try_from(least.next_power_of_two()).unwrap_or(MAX_RING_BYTES)
 }
 
 /// Bytes, a power of two, after which the kernel program wakes the reader of a ring of this size:

@@ -1,8 +1,11 @@
 //! The part that needs privileges: packets from every interface that is wanted, also from those
 //! that come, go and come back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use super::counts::SLOTS;
+use super::slots::Slots;
 
 use crate::capture::split::PassedFd;
 use crate::capture::{
@@ -38,7 +41,8 @@ pub struct What {
 pub enum Change {
     /// Packets come from it from now on.
     Attached {
-        /// Its number in records and counters; the same if an interface of this name was here before.
+        /// Its number in records and counters; the same if an interface of this name was here
+        /// before and its number is not another one's now.
         slot: u32,
         /// Its name.
         name: String,
@@ -126,13 +130,19 @@ pub struct Attacher {
     what: What,
     /// By interface index.
     attachments: BTreeMap<u32, (u32, Attached)>,
-    /// Slots by interface name and tag: a slot's packets go to one source of a store.
-    slots: BTreeMap<(String, String), u32>,
+    slots: Slots,
+    /// Indices of interfaces for which there was no slot.
+    waiting: BTreeSet<u32>,
+    absent: Absent,
     started: bool,
+    /// Why the first interface was left out at the start.
+    left_out: Option<AttachError>,
 }
 
 impl Attacher {
-    /// Attaches to all wanted interfaces that are there.
+    /// Attaches to all wanted interfaces that are there. One that is not fit for it, or that
+    /// another program holds, is left out with a note where a pattern means it or where absence is
+    /// awaited, unless then nothing is left.
     ///
     /// # Errors
     /// If one cannot be attached to, or, unless it is awaited, one that is named is not there or a
@@ -150,15 +160,23 @@ impl Attacher {
             wanted,
             what,
             attachments: BTreeMap::new(),
-            slots: BTreeMap::new(),
+            slots: Slots::default(),
+            waiting: BTreeSet::new(),
+            absent,
             started: false,
+            left_out: None,
         };
         let mut changes = attacher.poll(Duration::ZERO)?;
         attacher.started = true;
-        match (absent, attacher.check_all_found()) {
-            (Absent::Refused, found) => found?,
-            (Absent::Awaited, _) => changes.extend(attacher.awaited()),
+        let awaited = match (absent, attacher.check_all_found()) {
+            (Absent::Refused, found) => found.map(|()| Vec::new())?,
+            (Absent::Awaited, _) => attacher.awaited(),
+        };
+        let nothing = attacher.attachments.is_empty() && awaited.is_empty();
+        if let Some(error) = attacher.left_out.take().filter(|_| nothing) {
+            return Err(error.into());
         }
+        changes.extend(awaited);
         Ok((attacher, changes))
     }
 
@@ -174,7 +192,7 @@ impl Attacher {
         for interface in &here {
             let slot = self.wanted(interface).and_then(|wanted| {
                 let key = (interface.name.clone(), wanted.tag.clone());
-                self.slots.get(&key).copied()
+                self.slots.of(&key)
             });
             let held = self.attachments.get(&interface.index);
             if let Some(held) = held.map(|(slot, _)| *slot)
@@ -209,6 +227,26 @@ impl Attacher {
         Ok(changes)
     }
 
+    /// Lets others have a slot, of which whoever reads the packets knows nothing any more; those
+    /// that wait for one get it.
+    ///
+    /// # Errors
+    /// None once capture has started.
+    pub fn free(&mut self, slot: u32) -> Result<Vec<Change>, AttacherError> {
+        let mut changes = Vec::new();
+        // Its interface may have come back meanwhile.
+        if self.attachments.values().any(|(held, _)| *held == slot) {
+            return Ok(changes);
+        }
+        self.slots.free(slot);
+        let here = self.watch.interfaces();
+        let here = here.filter(|interface| self.waiting.contains(&interface.index));
+        for interface in &here.cloned().collect::<Vec<_>>() {
+            self.appeared(interface, &mut changes)?;
+        }
+        Ok(changes)
+    }
+
     /// Takes the program off all interfaces: when this returns, no more packets enter its rings.
     /// Sockets are stopped by who reads them.
     pub fn detach(&mut self) {
@@ -227,9 +265,18 @@ impl Attacher {
             return Ok(());
         };
         let tag = wanted.tag.clone();
-        let next = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        let key = (interface.name.clone(), tag.clone());
-        let slot = *self.slots.entry(key).or_insert(next);
+        let may_be_left_out = self.absent == Absent::Awaited || is_pattern(&wanted.pattern);
+        let source = (interface.name.clone(), tag.clone());
+        let Some(slot) = self.slots.choose(&source) else {
+            if self.waiting.insert(interface.index) {
+                changes.push(Change::Note(format!(
+                    "{}: not captured yet, because {SLOTS} others are, which is all that can be at once",
+                    interface.name
+                )));
+            }
+            return Ok(());
+        };
+        self.waiting.remove(&interface.index);
         let config = InterfaceConfig {
             slot,
             snaplen: self.what.snaplen,
@@ -257,9 +304,14 @@ impl Attacher {
                     mode,
                     socket: socket.map(PassedFd::from),
                 });
+                self.slots.give(slot, source);
                 self.attachments.insert(interface.index, (slot, attached));
             }
             Err(error) if self.started => changes.push(Change::Note(error.to_string())),
+            Err(error) if may_be_left_out && is_of_the_interface(&error) => {
+                changes.push(Change::Note(error.to_string()));
+                self.left_out.get_or_insert(error);
+            }
             Err(error) => return Err(error.into()),
         }
         Ok(())
@@ -270,24 +322,31 @@ impl Attacher {
         self.wanted.get(at)
     }
 
-    /// Notes of what is wanted and not there.
-    fn awaited(&self) -> Vec<Change> {
+    /// What is wanted and not there. One that an earlier pattern has is there, too.
+    fn absent(&self) -> impl Iterator<Item = &Wanted> {
         let is_there = |at: usize, wanted: &Wanted| {
             let mut here = self.watch.interfaces();
             here.any(|it| it.name == wanted.pattern || self.patterns.position(&it.name) == Some(at))
         };
         let absent = self.wanted.iter().enumerate();
-        let absent = absent.filter(|(at, wanted)| !is_there(*at, wanted));
-        let note = |(_, wanted): (usize, &Wanted)| {
+        absent
+            .filter(move |(at, wanted)| !is_there(*at, wanted))
+            .map(|(_, wanted)| wanted)
+    }
+
+    /// Notes of it.
+    fn awaited(&self) -> Vec<Change> {
+        let note = |wanted: &Wanted| {
             Change::Note(format!(
                 "{}: not there; capture begins when it comes",
                 wanted.pattern
             ))
         };
-        absent.map(note).collect()
+        self.absent().map(note).collect()
     }
 
     fn gone(&mut self, interface: &Interface, changes: &mut Vec<Change>) {
+        self.waiting.remove(&interface.index);
         if let Some((slot, _)) = self.attachments.remove(&interface.index) {
             changes.push(Change::Gone {
                 slot,
@@ -297,36 +356,33 @@ impl Attacher {
     }
 
     fn check_all_found(&self) -> Result<(), AttacherError> {
-        let present = || {
-            self.watch
-                .interfaces()
-                .map(|interface| interface.name.clone())
-                .collect()
+        let Some(wanted) = self.absent().next() else {
+            return Ok(());
         };
-        for (at, wanted) in self.wanted.iter().enumerate() {
-            let found = |name: &String| self.patterns.position(name) == Some(at);
-            if self.slots.keys().any(|(name, _)| found(name)) {
-                continue;
+        let here = self.watch.interfaces();
+        let present = here.map(|interface| interface.name.clone()).collect();
+        let pattern = wanted.pattern.clone();
+        Err(if is_pattern(&pattern) {
+            AttacherError::NoMatch { pattern, present }
+        } else {
+            AttacherError::NoSuchInterface {
+                name: pattern,
+                present,
             }
-            let pattern = wanted.pattern.clone();
-            // One that an earlier pattern has is there, too.
-            if self.slots.keys().any(|(name, _)| *name == pattern) {
-                continue;
-            }
-            return Err(if pattern.contains(['*', '?', '[']) {
-                AttacherError::NoMatch {
-                    pattern,
-                    present: present(),
-                }
-            } else {
-                AttacherError::NoSuchInterface {
-                    name: pattern,
-                    present: present(),
-                }
-            });
-        }
-        Ok(())
+        })
     }
+}
+
+fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+/// Whether the reason lies in this interface alone.
+const fn is_of_the_interface(error: &AttachError) -> bool {
+    matches!(
+        error,
+        AttachError::NotEthernet { .. } | AttachError::Gone { .. } | AttachError::Busy { .. }
+    )
 }
 
 fn patterns(wanted: &[Wanted]) -> Result<Patterns, InterfaceError> {

@@ -1,7 +1,7 @@
 //! What the writer has committed, where others can see it: it never waits for who looks.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
+use std::sync::{PoisonError, RwLock};
 
 use super::counts::SLOTS;
 use crate::store::Source;
@@ -29,7 +29,9 @@ pub struct Committed {
 /// after they were read.
 #[derive(Debug, Default)]
 struct Slot {
-    source: OnceLock<Source>,
+    /// Locked while it is read together with the commit, and for writing only when the slot
+    /// becomes another source, before that has a commit.
+    source: RwLock<Option<Source>>,
     version: AtomicU64,
     sequence: AtomicU64,
     length: AtomicU64,
@@ -48,9 +50,13 @@ impl Default for Board {
 impl Board {
     /// Says which source a slot is, from now on.
     pub(crate) fn name(&self, slot: u32, source: Source) {
-        if let Some(slot) = self.slots.get(slot as usize) {
-            // A slot stays the source that it was first.
-            let _ = slot.source.set(source);
+        let Some(slot) = self.slots.get(slot as usize) else {
+            return;
+        };
+        let mut named = slot.source.write().unwrap_or_else(PoisonError::into_inner);
+        if named.as_ref() != Some(&source) {
+            *named = Some(source);
+            slot.write(Committed::default());
         }
     }
 
@@ -77,15 +83,21 @@ impl Board {
     }
 
     /// The sources known so far, by slot, and how far each is written.
-    pub fn commits(&self) -> impl Iterator<Item = (u32, &Source, Committed)> {
+    pub fn commits(&self) -> impl Iterator<Item = (u32, Source, Committed)> {
         let slots = (0..).zip(&self.slots);
-        slots.filter_map(|(number, slot)| Some((number, slot.source.get()?, slot.read())))
+        slots.filter_map(|(number, slot)| {
+            let source = slot.source.read().unwrap_or_else(PoisonError::into_inner);
+            let committed = slot.read();
+            source.clone().map(|source| (number, source, committed))
+        })
     }
 
     /// The source of a slot, once it is known.
     #[must_use]
-    pub fn source(&self, slot: u32) -> Option<&Source> {
-        self.slots.get(slot as usize)?.source.get()
+    pub fn source(&self, slot: u32) -> Option<Source> {
+        let source = &self.slots.get(slot as usize)?.source;
+        let source = source.read().unwrap_or_else(PoisonError::into_inner);
+        source.clone()
     }
 }
 
@@ -148,7 +160,7 @@ mod tests {
         while last < 200_000 {
             let complete = board.complete_until_ns();
             let (slot, name, committed) = board.commits().next().unwrap();
-            assert_eq!((slot, name), (3, &source));
+            assert_eq!((slot, &name), (3, &source));
             let Committed {
                 sequence,
                 length,
@@ -160,5 +172,15 @@ mod tests {
         }
         written.join().unwrap();
         assert_eq!(board.complete_until_ns(), 200_000);
+        // Another source has no commit of the former one.
+        let other = Source {
+            interface: "lan1".to_owned(),
+            ..source.clone()
+        };
+        board.name(3, source.clone());
+        let commits = || board.commits().collect::<Vec<_>>();
+        assert_eq!((&commits()[0].1, commits()[0].2.sequence), (&source, last));
+        board.name(3, other.clone());
+        assert_eq!(commits(), [(3, other, Committed::default())]);
     }
 }

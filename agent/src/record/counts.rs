@@ -24,6 +24,19 @@ macro_rules! counts {
             pub(super) fn read(&self) -> Counts {
                 Counts { $($name: self.$name.load(Relaxed)),+ }
             }
+
+            /// Takes off what was counted of an interface that is let go.
+            pub(super) fn subtract(&self, counted: &Counts) {
+                $(self.$name.fetch_sub(counted.$name, Relaxed);)+
+            }
+        }
+
+        impl Counts {
+            /// The sum of both, as of two interfaces.
+            #[must_use]
+            pub const fn plus(self, other: Self) -> Self {
+                Self { $($name: self.$name + other.$name),+ }
+            }
         }
     };
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::board::Board;
 use super::house::House;
 use super::room::{Room, SharedRetention};
 use super::sample::Sample;
-use super::write::{Output, WriteError};
+use super::write::{LeftOut, Output, WriteError};
 use crate::store::fill::Publisher;
 use crate::store::loss::{self, Reason};
 use crate::store::recover::Action;
@@ -32,6 +33,13 @@ pub struct StoreOptions {
     pub compress: Option<Compress>,
 }
 
+/// What a writer leaves that was closed.
+type Closed = (
+    Vec<ClosedFile>,
+    crate::store::writer::Stats,
+    Option<crate::store::Error>,
+);
+
 /// Writes to a store.
 pub struct StoreOutput {
     store: PathBuf,
@@ -40,6 +48,8 @@ pub struct StoreOutput {
     /// When this run began, which tells its counters from those of other runs.
     run_ns: i64,
     writers: BTreeMap<u32, SourceWriter>,
+    /// Writers that are being closed: that waits for the disk, for which packets must not wait.
+    closing: Vec<JoinHandle<Closed>>,
     /// Bytes of writers that are closed.
     closed_bytes: u64,
     house: Option<House>,
@@ -72,6 +82,7 @@ impl StoreOutput {
             options,
             run_ns: wall::now_ns(),
             writers: BTreeMap::new(),
+            closing: Vec::new(),
             closed_bytes: 0,
             house: Some(house),
             room: Some(room),
@@ -94,6 +105,23 @@ impl StoreOutput {
         if let (Some(house), Content::Packets) = (&self.house, self.options.content) {
             paths.for_each(|path| house.closed(path));
         }
+    }
+
+    /// Takes note of a writer that was closed: what went wrong, and what it left damaged.
+    fn closed(&mut self, closed: Closed) -> (Option<WriteError>, Option<String>) {
+        let (closed, stats, error) = closed;
+        self.closed_bytes += stats.bytes;
+        let damage = closed.iter().find_map(describe_damage);
+        self.look_after(closed);
+        (error.map(WriteError::from), damage)
+    }
+
+    /// Those that are being closed and are ready, or all.
+    fn take_closed(&mut self, all: bool) -> Vec<Closed> {
+        let ready = |closing: &mut JoinHandle<Closed>| all || closing.is_finished();
+        let ready: Vec<_> = self.closing.extract_if(.., ready).collect();
+        // One that panicked has said so.
+        ready.into_iter().flat_map(JoinHandle::join).collect()
     }
 
     fn writer(&mut self, slot: u32) -> Result<&mut SourceWriter, WriteError> {
@@ -128,7 +156,14 @@ impl Output for StoreOutput {
             options.rotate_every = Some(time);
         }
         let folder = source.folder(&self.store);
-        let (writer, recovered) = SourceWriter::open(&folder, options, wall::now_ns())?;
+        let opened = SourceWriter::open(&folder, options, wall::now_ns());
+        let (writer, recovered) = opened.map_err(|error| {
+            let error = WriteError::from(error);
+            if let Some(room) = self.room.as_ref().filter(|_| error.is_full()) {
+                room.make();
+            }
+            error
+        })?;
         if let Some(house) = &self.house {
             house.begun(folder);
         }
@@ -144,7 +179,7 @@ impl Output for StoreOutput {
         Ok(Some(Publisher::create(&self.store)?))
     }
 
-    fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError> {
+    fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<LeftOut, WriteError> {
         let writer = self.writer(slot)?;
         let outcome = writer.append(block);
         let committed = writer.committed();
@@ -152,7 +187,7 @@ impl Output for StoreOutput {
             if let Some((sequence, length)) = committed {
                 self.board.commit(slot, sequence, length, wall::now_ns());
             }
-            return Ok(());
+            return Ok(LeftOut::default());
         };
         let writer = self.writer(slot)?;
         let error = writer.take_error();
@@ -172,6 +207,22 @@ impl Output for StoreOutput {
         Ok(())
     }
 
+    fn retire(&mut self, slot: u32) -> Vec<String> {
+        let Some(writer) = self.writers.remove(&slot) else {
+            return Vec::new();
+        };
+        let close = move || writer.close(wall::now_ns());
+        let started = thread::Builder::new()
+            .name("closing".to_owned())
+            .spawn(close);
+        // Without a thread the writer is gone, and the next run recovers what it left.
+        match started {
+            Ok(closing) => self.closing.push(closing),
+            Err(error) => return vec![format!("cannot start a thread: {error}")],
+        }
+        Vec::new()
+    }
+
     fn complete(&mut self, until_ns: i64) {
         self.board.complete(until_ns);
     }
@@ -184,6 +235,15 @@ impl Output for StoreOutput {
             notes.extend(writer.take_error().map(|error| error.to_string()));
             closed.extend(writer.take_closed());
         }
+        for ended in self.take_closed(false) {
+            let (error, damage) = self.closed(ended);
+            notes.extend(
+                error
+                    .map(|error| error.to_string())
+                    .into_iter()
+                    .chain(damage),
+            );
+        }
         notes.extend(closed.iter().filter_map(describe_damage));
         self.look_after(closed);
         notes.extend(self.house.iter().flat_map(House::notes));
@@ -193,11 +253,12 @@ impl Output for StoreOutput {
 
     fn finish(&mut self) -> Result<(), WriteError> {
         let (mut failure, mut damage) = (None, None);
-        for (_, writer) in std::mem::take(&mut self.writers) {
-            let (closed, stats, error) = writer.close(wall::now_ns());
-            self.closed_bytes += stats.bytes;
-            damage = closed.iter().find_map(describe_damage).or(damage);
-            self.look_after(closed);
+        let mut all = self.take_closed(true);
+        let writers = std::mem::take(&mut self.writers).into_values();
+        all.extend(writers.map(|writer| writer.close(wall::now_ns())));
+        for closed in all {
+            let (error, damaged) = self.closed(closed);
+            damage = damaged.or(damage);
             failure = error.or(failure);
         }
         // All that came is in the files, or was counted.
@@ -209,7 +270,7 @@ impl Output for StoreOutput {
             room.finish();
         }
         match (failure, damage) {
-            (Some(error), _) => Err(error.into()),
+            (Some(error), _) => Err(error),
             (None, Some(damage)) => Err(WriteError::Dropped(damage)),
             (None, None) => Ok(()),
         }
@@ -332,7 +393,7 @@ mod tests {
             let start = Instant::now();
             while kinds(&folder) != [expected; 3] {
                 assert!(start.elapsed().as_secs() < 60, "{:?}", kinds(&folder));
-                std::thread::sleep(Duration::from_millis(10));
+                thread::sleep(Duration::from_millis(10));
             }
             output.finish().unwrap();
             assert_eq!(kinds(&folder), [expected; 3]);

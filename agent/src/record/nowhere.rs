@@ -1,6 +1,6 @@
 //! No output: packets are counted and nothing is kept.
 
-use super::write::{Output, WriteError};
+use super::write::{LeftOut, Output, WriteError};
 use crate::store::RecordBlock;
 
 /// Keeps nothing.
@@ -8,8 +8,8 @@ use crate::store::RecordBlock;
 pub struct Nowhere;
 
 impl Output for Nowhere {
-    fn append(&mut self, _slot: u32, _block: &RecordBlock) -> Result<(), WriteError> {
-        Ok(())
+    fn append(&mut self, _slot: u32, _block: &RecordBlock) -> Result<LeftOut, WriteError> {
+        Ok(LeftOut::default())
     }
 
     fn finish(&mut self) -> Result<(), WriteError> {

@@ -17,6 +17,17 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// The sum of both, as of two interfaces.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            time_ns: self.time_ns.max(other.time_ns),
+            kernel: self.kernel.plus(other.kernel),
+            recorder: self.recorder.plus(other.recorder),
+            tuples: self.tuples || other.tuples,
+        }
+    }
+
     /// Packets lost anywhere on the way to the disk.
     #[must_use]
     pub fn dropped(&self) -> u64 {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::write::{Output, WriteError};
+use super::write::{LeftOut, Output, WriteError};
 use crate::frame::LinkType;
 use crate::store::{FileHeader, RECORD_HEADER, RecordBlock};
 
@@ -142,19 +142,16 @@ impl Stream {
 }
 
 impl Output for Stream {
-    fn append(&mut self, _: u32, block: &RecordBlock) -> Result<(), WriteError> {
-        if self.is_due() {
+    fn append(&mut self, _: u32, block: &RecordBlock) -> Result<LeftOut, WriteError> {
+        if self.is_due() && !self.complete {
             self.next_file()?;
         }
-        if self.complete {
-            return Ok(());
-        }
-        let Some(limit) = self.division.bytes else {
-            return self.write(block.bytes());
-        };
         let mut rest = block.bytes();
-        while !rest.is_empty() {
-            let fits = fitting(rest, limit.saturating_sub(self.file_bytes));
+        while !rest.is_empty() && !self.complete {
+            let fits = match self.division.bytes {
+                Some(limit) => fitting(rest, limit.saturating_sub(self.file_bytes)),
+                None => rest.len(),
+            };
             let (now, later) = rest.split_at(fits);
             self.write(now)?;
             rest = later;
@@ -162,11 +159,14 @@ impl Output for Stream {
                 self.next_file()?;
             }
         }
-        Ok(())
+        Ok(LeftOut {
+            packets: records(rest),
+            bytes: rest.len() as u64,
+        })
     }
 
     fn tick(&mut self) -> Vec<String> {
-        match self.is_due().then(|| self.next_file()) {
+        match (self.is_due() && !self.complete).then(|| self.next_file()) {
             Some(Err(error)) => vec![error.to_string()],
             _ => Vec::new(),
         }
@@ -197,6 +197,16 @@ fn fitting(records: &[u8], room: u64) -> usize {
         end += length;
     }
     if end == 0 { records.len() } else { end }
+}
+
+/// How many records these are.
+fn records(mut records: &[u8]) -> u64 {
+    let mut count = 0;
+    while let Some(length) = record_length(records) {
+        count += 1;
+        records = records.get(length..).unwrap_or_default();
+    }
+    count
 }
 
 fn record_length(record: &[u8]) -> Option<usize> {
@@ -292,6 +302,25 @@ mod tests {
     }
 
     #[test]
+    fn so_many_files_by_time_and_size_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.pcap");
+        let division = Division {
+            bytes: Some(1_000),
+            time: Some(Duration::from_secs(3600)),
+            count: Some(2),
+        };
+        let mut stream = Stream::create(&path, division, 65_535).unwrap();
+        let beyond = LeftOut {
+            packets: 7,
+            bytes: 700,
+        };
+        assert_eq!(stream.append(0, &block(25)).unwrap(), beyond);
+        assert!(stream.is_complete());
+        assert_eq!(packets(&folder.path().join("x.pcap1")), 9);
+    }
+
+    #[test]
     fn so_many_files_by_time_and_no_more() {
         let folder = tempfile::tempdir().unwrap();
         let division = Division {
@@ -304,6 +333,11 @@ mod tests {
         stream.tick();
         stream.tick();
         assert!(stream.is_complete());
+        let beyond = LeftOut {
+            packets: 3,
+            bytes: 300,
+        };
+        assert_eq!(stream.append(0, &block(3)).unwrap(), beyond);
         let year = Timestamp::now().strftime("%Y.pcap").to_string();
         assert_eq!(names(folder.path()), [year].into());
     }

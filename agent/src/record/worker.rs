@@ -1,6 +1,6 @@
 //! The part that needs no privileges: from the rings to the output, with everything counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -8,15 +8,17 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::attacher::Change;
-use super::counts::AllCells;
+use super::counts::{AllCells, SLOTS};
 use super::drain::{Drain, Keep};
 use super::opened::{Opened, PacketFills, SocketFeed};
 use super::own::Own;
 use super::published::Published;
 use super::sample::Sample;
 use super::tuples::{Storing, TupleDrain};
-use super::write::{Event, Output, Work, WriteError, Writer};
-use crate::capture::{Clock, ClockError, CountersError, Feed, Mode, RingError, SourceCounters};
+use super::write::{Event, Named, Output, Work, WriteError, Writer};
+use crate::capture::{
+    Clock, ClockError, CountersError, Feed, InterfaceCounters, Mode, RingError, SourceCounters,
+};
 use crate::wall;
 
 /// Blocks on their way to the writer: 32 MB, and as many seconds of a slow disk as they last.
@@ -24,6 +26,10 @@ const BLOCKS_AHEAD: usize = 32;
 
 /// How often the counters are read and kept.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Interfaces that are known, also those that are gone: of more, the ones that have been gone the
+/// longest are let go, so that there are slots for others that come.
+const KNOWN: usize = SLOTS - SLOTS / 4;
 
 /// How long a stop may go unnoticed, and how old the fill that queries see may be.
 const LOOK_INTERVAL: Duration = Duration::from_millis(40);
@@ -48,6 +54,9 @@ pub struct Settings {
 pub trait Link {
     /// What changed, waiting for at most this long; `None` when the other part is gone.
     fn changes(&mut self, timeout: Duration) -> Option<Vec<Change>>;
+
+    /// Lets another interface have a slot, whose last one is gone.
+    fn free(&mut self, _slot: u32) {}
 
     /// Detaches from all interfaces; when it returns, no more packets enter the rings.
     fn detach(&mut self);
@@ -94,11 +103,22 @@ pub struct InterfaceState {
     pub sample: Sample,
 }
 
+/// Interfaces of which nothing is known but what was counted of them together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Former {
+    /// How many.
+    pub interfaces: u64,
+    /// Their counters.
+    pub sample: Sample,
+}
+
 /// How things are.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     /// By slot.
     pub interfaces: BTreeMap<u32, InterfaceState>,
+    /// Those that are gone and let go.
+    pub former: Former,
     /// Whether packets come by packet sockets.
     pub sockets: bool,
     /// Whether it is tuples that are recorded, and no packets.
@@ -113,12 +133,22 @@ pub struct Status {
     pub malformed: u64,
 }
 
+impl Status {
+    /// The latest counters of all interfaces, also of those that were let go.
+    pub fn samples(&self) -> impl Iterator<Item = &Sample> {
+        let interfaces = self.interfaces.values().map(|state| &state.sample);
+        interfaces.chain([&self.former.sample])
+    }
+}
+
 /// Records until it is told to stop, has enough, or nobody reads what it writes.
 ///
 /// `tell` is given notes as they come, and the status once a second.
 ///
 /// # Errors
-/// If it cannot start; failures to write are counted, and told.
+/// If it cannot start, or cannot write what comes from an interface that is there at the start;
+/// all that came until then is in the output, which is closed. Other failures to write are
+/// counted, and told.
 pub fn run(
     link: &mut dyn Link,
     feed: impl Into<Feed>,
@@ -130,18 +160,16 @@ pub fn run(
     let (duration, stop) = (settings.duration, Arc::clone(&settings.stop));
     let mut worker = Worker::start(feed.into(), output, settings)?;
     let started = Instant::now();
-    let mut sampled = Instant::now();
+    let mut failed = None;
     while let Some(changes) = link.changes(LOOK_INTERVAL) {
-        changes
-            .into_iter()
-            .for_each(|change| worker.change(change, tell));
-        let complete = worker.events(tell)?;
-        published.share(worker.fills.fullest(), tell);
-        if sampled.elapsed() >= SAMPLE_INTERVAL {
-            sampled = Instant::now();
-            worker.sample()?;
-            tell(Telling::Status(&worker.status));
+        let complete = worker.turn(changes, tell).unwrap_or_else(|error| {
+            failed = Some(error);
+            true
+        });
+        for slot in std::mem::take(&mut worker.retired) {
+            link.free(slot);
         }
+        published.share(worker.fills.fullest(), tell);
         let over = duration.is_some_and(|duration| started.elapsed() >= duration);
         if over || complete || stop.load(Relaxed) || worker.reached.load(Relaxed) {
             break;
@@ -152,7 +180,8 @@ pub fn run(
     let last = link.changes(Duration::ZERO).unwrap_or_default();
     last.into_iter()
         .for_each(|change| worker.change(change, tell));
-    worker.finish(tell)
+    let finished = worker.finish(tell);
+    failed.map_or(finished, Err)
 }
 
 /// What the worker tells while it runs.
@@ -179,6 +208,15 @@ struct Worker {
     snaplen: u32,
     /// Whether it is tuples that are recorded, and no packets.
     tuples: bool,
+    /// Whether the interfaces are known that were there at the start.
+    started: bool,
+    sampled: Instant,
+    /// Slots whose interfaces are gone, the one first that has been so the longest.
+    gone: VecDeque<u32>,
+    /// What the kernel had counted by slot before its interface had it.
+    before: BTreeMap<u32, InterfaceCounters>,
+    /// Slots that can be other interfaces'.
+    retired: Vec<u32>,
     status: Status,
 }
 
@@ -241,6 +279,7 @@ impl Worker {
             notes,
             early: Vec::new(),
             known: BTreeSet::new(),
+            refused: BTreeMap::new(),
         };
         let status = Status {
             sockets: opened.sockets.is_used(),
@@ -262,8 +301,38 @@ impl Worker {
             writer: spawn("writer", move || writer.run())?,
             snaplen,
             tuples: alone,
+            started: false,
+            sampled: Instant::now(),
+            gone: VecDeque::new(),
+            before: BTreeMap::new(),
+            retired: Vec::new(),
             status,
         })
+    }
+
+    /// Takes note of what changed and of what the writer says, and of the counters when it is time;
+    /// whether there is nothing more to do.
+    fn turn(
+        &mut self,
+        changes: Vec<Change>,
+        tell: &mut dyn FnMut(Telling<'_>),
+    ) -> Result<bool, WorkerError> {
+        // What is there at the start is told of together, before anything else.
+        let started = self.started || !changes.is_empty();
+        changes
+            .into_iter()
+            .for_each(|change| self.change(change, tell));
+        self.started = started;
+        let complete = self.events(tell)?;
+        if self.sampled.elapsed() >= SAMPLE_INTERVAL {
+            self.sampled = Instant::now();
+            // One that finds no room is made up for by the next: this thread publishes how full the
+            // rings are, and must not wait for a writer that is behind.
+            self.sample(|work, sample| drop(work.try_send(sample)))?;
+            self.retire();
+            tell(Telling::Status(&self.status));
+        }
+        Ok(complete)
     }
 
     fn change(&mut self, change: Change, tell: &mut dyn FnMut(Telling<'_>)) {
@@ -277,12 +346,16 @@ impl Worker {
             } => {
                 let work = Work::Interface {
                     slot,
-                    name: name.clone(),
-                    tag: tag.clone(),
-                    snaplen: self.snaplen,
+                    interface: Named {
+                        name: name.clone(),
+                        tag: tag.clone(),
+                        snaplen: self.snaplen,
+                    },
+                    needed: !self.started,
                 };
                 // A writer that is gone says so itself, at the end.
                 let _ = self.work.send(work);
+                self.gone.retain(|gone| *gone != slot);
                 let gone = |state: &InterfaceState| state.mode.is_none();
                 if self.status.interfaces.get(&slot).is_some_and(gone) {
                     tell(Telling::Note(&format!("{name}: back")));
@@ -308,32 +381,68 @@ impl Worker {
                 }
             }
             Change::Gone { slot, name } => {
-                if let Some(state) = self.status.interfaces.get_mut(&slot) {
-                    state.mode = None;
-                }
-                self.sockets.gone(slot);
+                self.detached_from(slot);
                 tell(Telling::Note(&format!(
                     "{name}: gone; capture goes on when it is back"
                 )));
             }
             Change::Left { slot, name } => {
                 if let Some(state) = self.status.interfaces.get_mut(&slot) {
-                    state.mode = None;
                     state.left = true;
                 }
-                self.sockets.gone(slot);
+                self.detached_from(slot);
                 tell(Telling::Note(&format!("{name}: not captured any more")));
             }
             Change::Note(note) => tell(Telling::Note(&note)),
         }
     }
 
+    fn detached_from(&mut self, slot: u32) {
+        if let Some(state) = self.status.interfaces.get_mut(&slot) {
+            state.mode = None;
+            self.gone.retain(|gone| *gone != slot);
+            self.gone.push_back(slot);
+        }
+        self.sockets.gone(slot);
+    }
+
+    /// Lets go of interfaces that are gone, where there are many: of those whose packets are all
+    /// written or counted. What was counted of one until then adds up, so that what is counted
+    /// from then on does for the next.
+    fn retire(&mut self) {
+        let mut spare = self.status.interfaces.len().saturating_sub(KNOWN);
+        let (interfaces, former) = (&mut self.status.interfaces, &mut self.status.former);
+        self.gone.retain(|slot| {
+            let state = interfaces.get(slot).map(|state| state.sample);
+            let Some(sample) = state.filter(|sample| spare > 0 && sample.on_their_way() == 0)
+            else {
+                return true;
+            };
+            let work = Work::Retire {
+                slot: *slot,
+                sample,
+            };
+            // A writer that is behind has to catch up first.
+            if self.work.try_send(work).is_err() {
+                return true;
+            }
+            spare -= 1;
+            interfaces.remove(slot);
+            former.interfaces += 1;
+            former.sample = former.sample.plus(sample);
+            let before = self.before.entry(*slot).or_default();
+            *before = before.plus(sample.kernel);
+            false
+        });
+    }
+
     /// Passes on what the writer says; whether there is nothing more to do.
-    fn events(&self, tell: &mut dyn FnMut(Telling<'_>)) -> Result<bool, WorkerError> {
+    fn events(&mut self, tell: &mut dyn FnMut(Telling<'_>)) -> Result<bool, WorkerError> {
         let mut complete = false;
         while let Ok(event) = self.events.try_recv() {
             match event {
                 Event::Note(note) => tell(Telling::Note(&note)),
+                Event::Retired(slot) => self.retired.push(slot),
                 Event::Complete => complete = true,
                 Event::Failed(error) => return Err(error.into()),
             }
@@ -341,13 +450,16 @@ impl Worker {
         Ok(complete)
     }
 
-    /// Reads all counters, and has them kept.
-    fn sample(&mut self) -> Result<(), WorkerError> {
+    /// Reads all counters, and has them kept: `hand_over` gives them to the writer.
+    fn sample(&mut self, hand_over: impl Fn(&SyncSender<Work>, Work)) -> Result<(), WorkerError> {
         let time_ns = wall::now_ns();
         for (slot, state) in &mut self.status.interfaces {
             state.sample = Sample {
                 time_ns,
-                kernel: self.counters.read(*slot)?,
+                kernel: self
+                    .counters
+                    .read(*slot)?
+                    .since(self.before.get(slot).copied().unwrap_or_default()),
                 recorder: self.cells.slot(*slot).read(),
                 tuples: self.tuples,
             };
@@ -357,7 +469,7 @@ impl Worker {
                 kernel: state.sample.kernel,
                 tuples: self.tuples,
             };
-            let _ = self.work.send(work);
+            hand_over(&self.work, work);
         }
         self.status.ring_fill = self.fills.fullest();
         self.status.bytes_written = self.bytes_written.load(Relaxed);
@@ -369,11 +481,10 @@ impl Worker {
     /// Empties the rings, writes what came and closes the output; the final counters.
     fn finish(mut self, tell: &mut dyn FnMut(Telling<'_>)) -> Result<Status, WorkerError> {
         self.detached.store(true, Relaxed);
-        for drain in std::mem::take(&mut self.drains) {
-            drain.join().map_err(|_| WorkerError::Panicked)?;
-        }
+        let drains = std::mem::take(&mut self.drains).into_iter();
+        let drained: Vec<_> = drains.map(JoinHandle::join).collect();
         // Behind the last blocks, so that the output keeps the final counters, too.
-        self.sample()?;
+        let sampled = self.sample(|work, sample| drop(work.send(sample)));
         let Self {
             work,
             writer,
@@ -386,14 +497,21 @@ impl Worker {
         drop(work);
         let result = writer.join().map_err(|_| WorkerError::Panicked)?;
         while let Ok(event) = events.try_recv() {
-            if let Event::Note(note) = event {
-                tell(Telling::Note(&note));
+            match event {
+                Event::Note(note) => tell(Telling::Note(&note)),
+                Event::Failed(error) => tell(Telling::Note(&error.to_string())),
+                Event::Retired(_) | Event::Complete => {}
             }
         }
         for (slot, state) in &mut status.interfaces {
             state.sample.recorder = cells.slot(*slot).read();
         }
         status.bytes_written = bytes_written.load(Relaxed);
+        // The output is closed whatever failed before.
+        if drained.iter().any(Result::is_err) {
+            return Err(WorkerError::Panicked);
+        }
+        sampled?;
         match result {
             Err(error) if !error.is_broken_pipe() => Err(error.into()),
             _ => Ok(status),
@@ -409,4 +527,161 @@ fn spawn<T: Send + 'static>(
         .name(name.to_owned())
         .spawn(run)
         .map_err(WorkerError::Thread)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::super::write::LeftOut;
+    use super::*;
+    use crate::capture::RingShape;
+    use crate::store::RecordBlock;
+
+    /// What happened, in its order.
+    type Log = Arc<Mutex<Vec<&'static str>>>;
+
+    /// An interface at the start, and whatever comes later.
+    struct Scripted {
+        changes: std::vec::IntoIter<Vec<Change>>,
+        log: Log,
+        asked: Instant,
+        /// The longest time between two times that it was asked.
+        longest: Duration,
+    }
+
+    impl Link for Scripted {
+        fn changes(&mut self, timeout: Duration) -> Option<Vec<Change>> {
+            self.longest = self.longest.max(self.asked.elapsed());
+            thread::sleep(timeout);
+            self.asked = Instant::now();
+            self.changes.next()
+        }
+
+        fn detach(&mut self) {
+            self.log.lock().unwrap().push("detached");
+        }
+    }
+
+    /// How long the writer takes for its first sample in the test of that.
+    const SLOW: Duration = Duration::from_secs(3);
+
+    /// Takes one interface and no other, or all, slowly.
+    struct One {
+        log: Log,
+        taken: bool,
+        slow: Option<Duration>,
+    }
+
+    impl Output for One {
+        fn interface(
+            &mut self,
+            _: u32,
+            _: &str,
+            tag: &str,
+            _: u32,
+        ) -> Result<Vec<String>, WriteError> {
+            match std::mem::replace(&mut self.taken, self.slow.is_none()) {
+                true => Err(WriteError::Dropped(format!("no {tag}"))),
+                false => Ok(Vec::new()),
+            }
+        }
+
+        fn append(&mut self, _: u32, _: &RecordBlock) -> Result<LeftOut, WriteError> {
+            Ok(LeftOut::default())
+        }
+
+        fn sample(&mut self, _: u32, _: &Sample) -> Result<(), WriteError> {
+            thread::sleep(self.slow.replace(Duration::ZERO).unwrap_or_default());
+            Ok(())
+        }
+
+        fn finish(&mut self) -> Result<(), WriteError> {
+            self.log.lock().unwrap().push("finished");
+            Ok(())
+        }
+
+        fn bytes_written(&self) -> u64 {
+            0
+        }
+    }
+
+    fn attached(slot: u32) -> Change {
+        Change::Attached {
+            slot,
+            name: format!("fs{slot}"),
+            tag: format!("tag{slot}"),
+            mode: Mode::PacketSocket,
+            socket: None,
+        }
+    }
+
+    /// Records what these changes bring; the result, the notes and the link.
+    fn recorded(
+        changes: Vec<Vec<Change>>,
+        slow: Option<Duration>,
+    ) -> (Result<Status, WorkerError>, Vec<String>, Scripted) {
+        let log = Log::default();
+        let mut link = Scripted {
+            changes: changes.into_iter(),
+            log: Arc::clone(&log),
+            asked: Instant::now(),
+            longest: Duration::ZERO,
+        };
+        let feed = Feed::Sockets {
+            shape: RingShape::of(0),
+            snaplen: 0,
+        };
+        let settings = Settings {
+            keep: None,
+            own: Own::new(&[]),
+            count: None,
+            duration: None,
+            snaplen: 65_535,
+            stop: Arc::default(),
+        };
+        let mut notes = Vec::new();
+        let output = Box::new(One {
+            log,
+            taken: false,
+            slow,
+        });
+        let result = run(&mut link, feed, output, settings, &mut |telling| {
+            if let Telling::Note(note) = telling {
+                notes.push(note.to_owned());
+            }
+        });
+        (result, notes, link)
+    }
+
+    #[test]
+    fn an_interface_of_the_start_that_cannot_be_written_ends_capture_in_order() {
+        let mut changes = vec![vec![attached(0), attached(1)]];
+        changes.resize(20, Vec::new());
+        let (result, _, link) = recorded(changes, None);
+        assert!(result.unwrap_err().to_string().ends_with("no tag1"));
+        assert_eq!(*link.log.lock().unwrap(), ["detached", "finished"]);
+    }
+
+    #[test]
+    fn one_that_comes_later_and_cannot_be_written_is_a_note() {
+        let changes = vec![vec![attached(0)], vec![attached(1)], vec![], vec![]];
+        let (result, notes, link) = recorded(changes, None);
+        assert_eq!(result.unwrap().interfaces.len(), 2);
+        assert_eq!(
+            notes,
+            ["fs1: its packets are not written: packets are lost: no tag1"]
+        );
+        assert_eq!(*link.log.lock().unwrap(), ["detached", "finished"]);
+    }
+
+    #[test]
+    fn a_writer_that_is_behind_keeps_nobody_from_looking_at_the_rings() {
+        // More samples at once than the writer's queue takes.
+        let mut changes = vec![(0..BLOCKS_AHEAD as u32 + 8).map(attached).collect()];
+        changes.resize(2 * SAMPLE_INTERVAL.as_millis() as usize / 40, Vec::new());
+        let (result, _, link) = recorded(changes, Some(SLOW));
+        assert!(result.is_ok());
+        assert!(link.longest < SLOW / 2, "{:?}", link.longest);
+    }
 }

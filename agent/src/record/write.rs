@@ -1,6 +1,6 @@
 //! The thread that writes: blocks to an output, with everything that it could not write counted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -26,9 +26,9 @@ pub(super) enum Work {
     /// An interface whose packets may come from now on.
     Interface {
         slot: u32,
-        name: String,
-        tag: String,
-        snaplen: u32,
+        interface: Named,
+        /// Whether capture is not to go on without it.
+        needed: bool,
     },
     /// The counters of an interface, once a second.
     Sample {
@@ -37,11 +37,21 @@ pub(super) enum Work {
         kernel: InterfaceCounters,
         tuples: bool,
     },
+    /// An interface of which nothing more comes: the last counters of it.
+    Retire { slot: u32, sample: Sample },
     /// All packets up to this time (nanoseconds since 1970) stand before this, or are counted as
     /// lost.
     Complete { until_ns: i64 },
     /// Something that the user should be told.
     Note(String),
+}
+
+/// What an output is told of an interface.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) tag: String,
+    pub(super) snaplen: u32,
 }
 
 /// Where packets go.
@@ -65,12 +75,19 @@ pub trait Output: Send {
         Ok(None)
     }
 
-    /// Writes whole blocks: all of it or, but for what the error says, nothing.
-    fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError>;
+    /// Writes whole blocks: all of it or, but for what the error says, nothing. Gives what it left
+    /// out, from the end, because it has all that it was made for.
+    fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<LeftOut, WriteError>;
 
     /// Keeps the counters of an interface with its packets.
     fn sample(&mut self, _slot: u32, _sample: &Sample) -> Result<(), WriteError> {
         Ok(())
+    }
+
+    /// Closes what an interface was written to: its slot may be another one's next. Gives what the
+    /// user should be told.
+    fn retire(&mut self, _slot: u32) -> Vec<String> {
+        Vec::new()
     }
 
     /// Learns that it was given all packets up to this time.
@@ -91,6 +108,15 @@ pub trait Output: Send {
 
     /// Bytes written so far.
     fn bytes_written(&self) -> u64;
+}
+
+/// The part of a block that an output has no use for any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of their records.
+    pub bytes: u64,
 }
 
 /// Why packets could not be written.
@@ -131,6 +157,9 @@ impl WriteError {
                 matches!(source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
             }
             Self::DiskFull(_) => true,
+            Self::Store(crate::store::Error::Io { source, .. }) => {
+                matches!(source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+            }
             Self::Store(_) | Self::NoSource { .. } | Self::Dropped(_) => false,
         }
     }
@@ -155,15 +184,26 @@ pub(super) struct Writer {
     pub(super) early: Vec<(u32, RecordBlock)>,
     /// The slots that it knows.
     pub(super) known: BTreeSet<u32>,
+    /// Those that it would not take.
+    pub(super) refused: BTreeMap<u32, Refused>,
+}
+
+/// An interface that the output would not take, perhaps for a time.
+pub(super) struct Refused {
+    interface: Named,
+    /// Whether for want of room.
+    full: bool,
 }
 
 /// What the writer tells.
 pub(super) enum Event {
     /// A line for the user.
     Note(String),
+    /// The output has let go of a slot, and its counters begin again.
+    Retired(u32),
     /// The output has all that it wants, or nobody reads it any more.
     Complete,
-    /// An interface's packets cannot be written at all.
+    /// The packets of an interface that is needed cannot be written.
     Failed(WriteError),
 }
 
@@ -205,28 +245,34 @@ impl Writer {
             Work::Block { slot, block } => self.append(slot, block, failing),
             Work::Interface {
                 slot,
-                name,
-                tag,
-                snaplen,
-            } => match self.output.interface(slot, &name, &tag, snaplen) {
-                Ok(notes) => {
-                    notes.into_iter().for_each(|note| self.note(note));
-                    self.known.insert(slot);
-                    let waiting = self.early.extract_if(.., |(of, _)| *of == slot);
-                    for (slot, block) in waiting.collect::<Vec<_>>() {
-                        self.append(slot, block, failing);
-                    }
+                interface,
+                needed,
+            } => {
+                let name = interface.name.clone();
+                if let Err(error) = self.learn(slot, interface) {
+                    let event = match needed {
+                        true => Event::Failed(error),
+                        false => {
+                            Event::Note(format!("{name}: its packets are not written: {error}"))
+                        }
+                    };
+                    let _ = self.notes.send(event);
                 }
-                Err(error) => {
-                    let _ = self.notes.send(Event::Failed(error));
+                let waiting = self.early.extract_if(.., |(of, _)| *of == slot);
+                for (slot, block) in waiting.collect::<Vec<_>>() {
+                    self.append(slot, block, failing);
                 }
-            },
+            }
             Work::Sample {
                 slot,
                 time_ns,
                 kernel,
                 tuples,
             } => {
+                self.try_again(slot);
+                if self.refused.contains_key(&slot) {
+                    return;
+                }
                 // Read here, behind all blocks before it, so that the counters agree.
                 let recorder = self.cells.slot(slot).read();
                 let sample = Sample {
@@ -238,6 +284,18 @@ impl Writer {
                 let result = self.output.sample(slot, &sample);
                 self.report(result, failing);
             }
+            Work::Retire { slot, sample } => {
+                if self.known.remove(&slot) {
+                    let result = self.output.sample(slot, &sample);
+                    self.report(result, failing);
+                }
+                self.refused.remove(&slot);
+                for note in self.output.retire(slot) {
+                    self.note(note);
+                }
+                self.cells.slot(slot).subtract(&sample.recorder);
+                let _ = self.notes.send(Event::Retired(slot));
+            }
             // Blocks that wait are packets that are not written.
             Work::Complete { until_ns } if self.early.is_empty() => self.output.complete(until_ns),
             Work::Complete { .. } => {}
@@ -245,25 +303,65 @@ impl Writer {
         }
     }
 
+    /// Tells the output of an interface.
+    fn learn(&mut self, slot: u32, interface: Named) -> Result<(), WriteError> {
+        let Named { name, tag, snaplen } = &interface;
+        match self.output.interface(slot, name, tag, *snaplen) {
+            Ok(notes) => {
+                notes.into_iter().for_each(|note| self.note(note));
+                self.known.insert(slot);
+                self.refused.remove(&slot);
+                Ok(())
+            }
+            Err(error) => {
+                let full = error.is_full();
+                self.refused.insert(slot, Refused { interface, full });
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks the output once more whether it takes an interface: the reason may be gone.
+    fn try_again(&mut self, slot: u32) {
+        let Some(Refused { interface, .. }) = self.refused.get(&slot) else {
+            return;
+        };
+        let interface = interface.clone();
+        let name = interface.name.clone();
+        // Why not is said already.
+        if self.learn(slot, interface).is_ok() {
+            self.note(format!("{name}: its packets are written from now on"));
+        }
+    }
+
     /// Whether a block has to wait for its interface, and there is room for that.
     fn is_early(&self, slot: u32) -> bool {
-        !self.known.contains(&slot) && self.early.len() < EARLY_BLOCKS
+        let told = self.known.contains(&slot) || self.refused.contains_key(&slot);
+        !told && self.early.len() < EARLY_BLOCKS
     }
 
     fn append(&mut self, slot: u32, mut block: RecordBlock, failing: &mut bool) {
-        let result = self.output.append(slot, &block);
         let (packets, cells) = (block.packets(), self.cells.slot(slot));
+        if let Some(refused) = self.refused.get(&slot) {
+            add(cell_for(cells, refused.full), packets);
+            block.clear();
+            let _ = self.empty.try_send(block);
+            return;
+        }
+        let result = self.output.append(slot, &block);
         match &result {
-            Ok(()) => {
-                add(&cells.stored, packets);
-                add(&cells.stored_bytes, block.bytes().len() as u64);
+            Ok(beyond) => {
+                add(&cells.stored, packets - beyond.packets);
+                let bytes = block.bytes().len() as u64;
+                add(&cells.stored_bytes, bytes - beyond.bytes);
+                add(&cells.beyond_count, beyond.packets);
             }
-            Err(error) => add(cell_of(cells, error), packets),
+            Err(error) => add(cell_for(cells, error.is_full()), packets),
         }
         block.clear();
         // Full: there are enough of them.
         let _ = self.empty.try_send(block);
-        self.report(result, failing);
+        self.report(result.map(|_| ()), failing);
     }
 
     /// Says the first failure of a row of them; the counters have the rest.
@@ -288,8 +386,9 @@ impl Writer {
     }
 }
 
-fn cell_of<'a>(cells: &'a Cells, error: &WriteError) -> &'a AtomicU64 {
-    if error.is_full() {
+/// Where packets are counted that could not be written, for want of room or otherwise.
+const fn cell_for(cells: &Cells, full: bool) -> &AtomicU64 {
+    if full {
         &cells.dropped_disk_full
     } else {
         &cells.dropped_write_error
@@ -305,6 +404,8 @@ mod tests {
     /// Packets by the slots under which they came, or an error before the slot was told of.
     struct Told {
         slots: BTreeSet<u32>,
+        /// How often an interface is refused.
+        refusals: usize,
         packets: Arc<Mutex<Vec<u32>>>,
     }
 
@@ -316,17 +417,21 @@ mod tests {
             _: &str,
             _: u32,
         ) -> Result<Vec<String>, WriteError> {
+            if self.refusals > 0 {
+                self.refusals -= 1;
+                return Err(WriteError::DiskFull("of things".to_owned()));
+            }
             self.slots.insert(slot);
             Ok(Vec::new())
         }
 
-        fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<(), WriteError> {
+        fn append(&mut self, slot: u32, block: &RecordBlock) -> Result<LeftOut, WriteError> {
             if !self.slots.contains(&slot) {
                 return Err(WriteError::NoSource { slot });
             }
             let packets = std::iter::repeat_n(slot, block.packets() as usize);
             self.packets.lock().unwrap().extend(packets);
-            Ok(())
+            Ok(LeftOut::default())
         }
 
         fn finish(&mut self) -> Result<(), WriteError> {
@@ -347,22 +452,44 @@ mod tests {
     fn interface(slot: u32) -> Work {
         Work::Interface {
             slot,
-            name: "lan0".to_owned(),
-            tag: "pcap".to_owned(),
-            snaplen: 65_535,
+            interface: Named {
+                name: "lan0".to_owned(),
+                tag: "pcap".to_owned(),
+                snaplen: 65_535,
+            },
+            needed: false,
+        }
+    }
+
+    fn sample(slot: u32) -> Work {
+        Work::Sample {
+            slot,
+            time_ns: 0,
+            kernel: InterfaceCounters::default(),
+            tuples: false,
         }
     }
 
     /// Writes what is given; the slots of what was written, and the counters.
     fn write(todo: impl IntoIterator<Item = Work>) -> (Vec<u32>, Arc<AllCells>) {
+        let (written, cells, _) = write_refusing(0, todo);
+        (written, cells)
+    }
+
+    /// As [`write`], where so many interfaces are refused; also the notes.
+    fn write_refusing(
+        refusals: usize,
+        todo: impl IntoIterator<Item = Work>,
+    ) -> (Vec<u32>, Arc<AllCells>, Vec<String>) {
         let packets = Arc::default();
         let (empty, _emptied) = mpsc::sync_channel(1);
-        let (notes, _told) = mpsc::channel();
+        let (notes, told) = mpsc::channel();
         let (queue, given) = mpsc::sync_channel(1_000);
         let cells = Arc::<AllCells>::default();
         let writer = Writer {
             output: Box::new(Told {
                 slots: BTreeSet::new(),
+                refusals,
                 packets: Arc::clone(&packets),
             }),
             work: given,
@@ -372,12 +499,17 @@ mod tests {
             notes,
             early: Vec::new(),
             known: BTreeSet::new(),
+            refused: BTreeMap::new(),
         };
         todo.into_iter().for_each(|work| queue.send(work).unwrap());
         drop(queue);
         writer.run().unwrap();
         let written = packets.lock().unwrap().clone();
-        (written, cells)
+        let notes = told.try_iter().filter_map(|event| match event {
+            Event::Note(note) => Some(note),
+            Event::Retired(_) | Event::Complete | Event::Failed(_) => None,
+        });
+        (written, cells, notes.collect())
     }
 
     #[test]
@@ -401,5 +533,61 @@ mod tests {
         let (written, cells) = write((0..blocks).map(|_| block(1)));
         assert!(written.is_empty(), "{written:?}");
         assert_eq!(cells.slot(1).read().dropped_write_error, blocks);
+    }
+
+    #[test]
+    fn the_counters_of_a_slot_begin_again_for_the_next_interface() {
+        let counted = Sample {
+            recorder: super::super::Counts {
+                stored: 2,
+                stored_bytes: 40,
+                ..Default::default()
+            },
+            ..Sample::default()
+        };
+        let retire = Work::Retire {
+            slot: 1,
+            sample: counted,
+        };
+        let todo = [
+            interface(1),
+            block(1),
+            block(1),
+            retire,
+            // Before the output is told of it again, it waits.
+            block(1),
+            interface(1),
+        ];
+        let (written, cells) = write(todo);
+        assert_eq!(written, [1, 1, 1]);
+        let counts = cells.slot(1).read();
+        assert_eq!((counts.stored, counts.stored_bytes), (1, 20));
+    }
+
+    #[test]
+    fn an_interface_that_is_refused_is_counted_and_tried_again() {
+        let (written, cells, notes) = write_refusing(
+            2,
+            [
+                block(1),
+                interface(1),
+                block(1),
+                sample(1),
+                block(1),
+                sample(1),
+                block(1),
+                interface(2),
+                block(2),
+            ],
+        );
+        assert_eq!(written, [1, 2]);
+        assert_eq!(cells.slot(1).read().dropped_disk_full, 3);
+        assert_eq!(cells.slot(1).read().stored, 1);
+        // The refusal is said once.
+        let expected = [
+            "lan0: its packets are not written: the disk is full: of things",
+            "lan0: its packets are written from now on",
+        ];
+        assert_eq!(notes, expected);
     }
 }

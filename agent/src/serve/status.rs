@@ -99,7 +99,7 @@ impl Agent {
     pub(super) fn commits(&self) -> Vec<(u32, Commit)> {
         let commits = self.board.commits();
         commits
-            .map(|(slot, source, committed)| (slot, commit(source, committed)))
+            .map(|(slot, source, committed)| (slot, commit(&source, committed)))
             .collect()
     }
 
@@ -127,8 +127,9 @@ impl Agent {
             let earlier = reports.latest.iter();
             let earliest = earlier
                 .filter_map(|status| status.interfaces.get(slot))
-                .next();
-            let well = self.board.source(*slot).map(|source| source.well.clone());
+                // The slot may have been another one's.
+                .find(|earlier| (&earlier.name, &earlier.tag) == (&state.name, &state.tag));
+            let well = self.board.source(*slot).map(|source| source.well);
             interface(state, earliest.unwrap_or(state), well.unwrap_or_default())
         });
         let time_ns = latest

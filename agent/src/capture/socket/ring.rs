@@ -238,10 +238,12 @@ impl RingSocket {
     }
 
     /// Whether it was stopped and all was read that came before. The kernel gives a block that is
-    /// not full a little later.
+    /// not full a little later; what it gave is read, however long that takes.
     pub(super) fn is_over(&self) -> bool {
-        self.stopped
-            .is_some_and(|stopped| self.read.packets >= self.accepted || stopped.elapsed() > GRACE)
+        self.stopped.is_some_and(|stopped| {
+            self.read.packets >= self.accepted
+                || stopped.elapsed() > GRACE && !self.is_ours(self.block)
+        })
     }
 }
 

@@ -51,6 +51,11 @@ pub enum Message {
     Statistics,
     /// Worker: it works.
     Working,
+    /// Worker: another interface may have this slot.
+    Free {
+        /// The slot.
+        slot: u32,
+    },
     /// Worker: no more packets, please.
     Detach,
     /// Parent: no more packets come, the answer to [`Message::Detach`].
@@ -76,6 +81,7 @@ impl fmt::Display for Message {
             Self::Gone { slot, name } => write!(f, "gone {slot} {name}"),
             Self::Left { slot, name } => write!(f, "left {slot} {name}"),
             Self::Configured { offset, bytes } => write!(f, "configured {offset} {bytes}"),
+            Self::Free { slot } => write!(f, "free {slot}"),
             Self::Note(text) => write!(f, "note {text}"),
             Self::Stop => f.write_str("stop"),
             Self::Statistics => f.write_str("statistics"),
@@ -128,6 +134,9 @@ fn parse(text: &str) -> Option<Message> {
                 bytes: bytes.parse().ok()?,
             })
         }
+        "free" => Some(Message::Free {
+            slot: rest.parse().ok()?,
+        }),
         "note" => Some(Message::Note(rest.to_owned())),
         _ => [
             Message::Stop,
@@ -180,6 +189,7 @@ mod tests {
             (any::<u32>(), name).prop_map(|(slot, name)| Message::Left { slot, name }),
             (any::<u64>(), any::<u64>())
                 .prop_map(|(offset, bytes)| Message::Configured { offset, bytes }),
+            any::<u32>().prop_map(|slot| Message::Free { slot }),
             Just(Message::Working),
             "(?s).*".prop_map(Message::Note),
             Just(Message::Stop),
@@ -219,6 +229,7 @@ mod tests {
             "interface 1 fast lan0 x",
             "gone 1",
             "gone x lan0",
+            "free",
             "stop 1",
         ] {
             assert_eq!(

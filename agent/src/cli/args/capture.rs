@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::capture::{MAX_RING_BYTES, MAX_RINGS};
 use crate::serve::metrics::parse_address;
 
 use super::units::{parse_duration, parse_size};
@@ -101,11 +102,11 @@ pub(in crate::cli) struct CaptureArgs {
     pub(in crate::cli) compress: Option<Compress>,
 
     /// Bytes of all packet rings together, a power of two; of packet sockets, of each one's ring
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "64MiB")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_rings, default_value = "64MiB")]
     pub(in crate::cli) packet_ring: u64,
 
     /// Bytes of all tuple rings together, a power of two
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "16MiB")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_rings, default_value = "16MiB")]
     pub(in crate::cli) tuple_ring: u64,
 
     /// Run the part that reads packets and writes files as this user
@@ -183,6 +184,15 @@ fn parse_file_size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Bytes of rings, as the configuration of the daemon takes them, or fewer.
+fn parse_rings(text: &str) -> Result<u64, String> {
+    const MOST: u64 = MAX_RINGS as u64 * MAX_RING_BYTES as u64;
+    match parse_size(text)? {
+        bytes if bytes.is_power_of_two() && (4096..=MOST).contains(&bytes) => Ok(bytes),
+        _ => Err("a power of two from 4KiB to 16GiB is needed".to_owned()),
+    }
+}
+
 /// As tcpdump's -G: a plain number counts seconds.
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<u64>() {
@@ -204,5 +214,15 @@ mod tests {
         assert_eq!(parse_seconds("3600"), Ok(Duration::from_secs(3600)));
         assert_eq!(parse_seconds("10m"), Ok(Duration::from_secs(600)));
         assert!(parse_seconds("0").is_err());
+    }
+
+    #[test]
+    fn rings_are_powers_of_two() {
+        assert_eq!(parse_rings("64MiB"), Ok(64 << 20));
+        assert_eq!(parse_rings("4096"), Ok(4096));
+        assert_eq!(parse_rings("16GiB"), Ok(16 << 30));
+        for text in ["2048", "100MB", "48MiB", "32GiB", "0"] {
+            assert!(parse_rings(text).is_err(), "{text}");
+        }
     }
 }

@@ -11,8 +11,9 @@ use super::source::{self, Started};
 use super::{Job, Signals, check_user, filter, worker};
 use crate::capture::guard;
 use crate::capture::split::{self, Message, ParentEnd, PassedFd, Received, SplitError};
-use crate::capture::{MapFds, Settings as RingSettings};
-use crate::record::{Attacher, Change, Wanted};
+use crate::capture::{MAX_RING_BYTES, MapFds, Settings as RingSettings};
+use crate::record::{Attacher, AttacherError, Change, Wanted};
+use crate::text;
 
 /// The tag of packets whose interface was given without one.
 const DEFAULT_TAG: &str = "pcap";
@@ -188,6 +189,11 @@ impl Parent<'_> {
                     self.detached = true;
                     self.worker.send(&Message::Detached)?;
                 }
+                Received::Message(Message::Free { slot }) if !self.detached => {
+                    let changes = self.attacher.free(slot);
+                    let note = |error: AttacherError| vec![Change::Note(error.to_string())];
+                    self.send(changes.unwrap_or_else(note))?;
+                }
                 Received::Message(Message::Working) => self.overseer.working(),
                 Received::Message(Message::Done) | Received::Closed => return Ok(true),
                 // Nothing else is the worker's to say.
@@ -287,7 +293,10 @@ pub(super) fn wanted(text: &str) -> Wanted {
 /// The sizes given are of all rings of a kind together.
 pub(super) fn ring_settings(job: &Job) -> RingSettings {
     let shards = RingSettings::default().shards;
-    let each = |all: u64| u32::try_from(all / u64::from(shards)).unwrap_or(1 << 30);
+    let each = |all: u64| {
+        let each = u32::try_from(all / u64::from(shards));
+        each.map_or(MAX_RING_BYTES, |bytes| bytes.min(MAX_RING_BYTES))
+    };
     RingSettings {
         tuple_ring_bytes: each(job.tuple_ring),
         packet_ring_bytes: if job.no_pcap {
@@ -299,9 +308,45 @@ pub(super) fn ring_settings(job: &Job) -> RingSettings {
     }
 }
 
+/// What is to be said where rings cannot be as large as was asked for.
+pub(super) fn ring_notes(job: &Job, settings: &RingSettings) -> Vec<Change> {
+    let most = u64::from(settings.shards) * u64::from(MAX_RING_BYTES);
+    let kinds = [("packet", job.packet_ring), ("tuple", job.tuple_ring)];
+    let larger = kinds.into_iter().filter(|(_, asked)| *asked > most);
+    let note = |(kind, _)| {
+        Change::Note(format!(
+            "the {kind} rings have {} together: one for each processor, of the {} that the kernel \
+             takes at most",
+            text::size(most),
+            text::size(MAX_RING_BYTES.into())
+        ))
+    };
+    larger.map(note).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::super::super::args::CaptureArgs;
     use super::*;
+
+    #[test]
+    fn rings_are_as_large_as_the_kernel_takes_and_that_is_said() {
+        let command = CaptureArgs::augment_args(clap::Command::new("x"));
+        let matches = command.get_matches_from(["x", "-i", "lan0", "-w", "-"]);
+        let mut args = CaptureArgs::from_arg_matches(&matches).unwrap();
+        let shards = RingSettings::default().shards;
+        args.packet_ring = 16 << 30;
+        let job = Job::from(&args);
+        let settings = ring_settings(&job);
+        let expected = (16 << 30) / u64::from(shards);
+        let expected = expected.min(1 << 31);
+        assert_eq!(u64::from(settings.packet_ring_bytes), expected);
+        assert_eq!(settings.tuple_ring_bytes, (16 << 20) / shards);
+        let is_less = expected * u64::from(shards) < 16 << 30;
+        assert_eq!(ring_notes(&job, &settings).len(), usize::from(is_less));
+    }
 
     #[test]
     fn an_interface_may_have_a_tag() {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::worker::Teller;
-use crate::record::{InterfaceState, Status};
+use crate::record::{Sample, Status};
 
 /// Prints notes, the status line and the statistics.
 pub(super) struct Reporter {
@@ -44,7 +44,7 @@ impl Teller for Reporter {
             self.clear();
             eprint!("{}", statistics(status, self.counted));
         }
-        let seen = total(status, |state| state.sample.kernel.seen);
+        let seen = total(status, |sample| sample.kernel.seen);
         let now = Instant::now();
         let rate = self.last.map_or(0.0, |(then, before)| {
             seen.saturating_sub(before) as f64 / now.duration_since(then).as_secs_f64().max(1e-3)
@@ -72,12 +72,12 @@ impl Reporter {
     }
 }
 
-fn total(status: &Status, count: impl Fn(&InterfaceState) -> u64) -> u64 {
-    status.interfaces.values().map(count).sum()
+fn total(status: &Status, count: impl Fn(&Sample) -> u64) -> u64 {
+    status.samples().map(count).sum()
 }
 
 fn line(status: &Status, seen: u64, rate: f64) -> String {
-    let dropped = total(status, |state| state.sample.dropped());
+    let dropped = total(status, Sample::dropped);
     let attached = status
         .interfaces
         .values()
@@ -99,19 +99,25 @@ pub(in crate::cli) fn statistics(status: &Status, counted: bool) -> String {
         (false, true) => "stored as tuples",
         (false, false) => "stored",
     };
-    for state in status.interfaces.values() {
-        let (kernel, recorder) = (&state.sample.kernel, &state.sample.recorder);
+    let former = match status.former.interfaces {
+        0 => None,
+        1 => Some(("1 earlier interface".to_owned(), &status.former.sample)),
+        count => Some((format!("{count} earlier interfaces"), &status.former.sample)),
+    };
+    let interfaces = status.interfaces.values();
+    let interfaces = interfaces.map(|state| (state.name.clone(), &state.sample));
+    for (name, sample) in former.into_iter().chain(interfaces) {
+        let (kernel, recorder) = (&sample.kernel, &sample.recorder);
         let _ = writeln!(
             text,
-            "{}: {} packets seen, {} {kept}, {} dropped",
-            state.name,
+            "{name}: {} packets seen, {} {kept}, {} dropped",
             kernel.seen,
             recorder.stored,
-            state.sample.dropped(),
+            sample.dropped(),
         );
         let parts = [
             (
-                state.sample.ring_full(),
+                sample.ring_full(),
                 match (status.tuples, status.sockets) {
                     (true, _) => "dropped: the tuple ring was full",
                     (false, true) => "dropped: the socket ring was full",
@@ -126,7 +132,7 @@ pub(in crate::cli) fn statistics(status: &Status, counted: bool) -> String {
                 recorder.beyond_count,
                 "came after the last one that was asked for",
             ),
-            (state.sample.cut(), "cut to the snap length"),
+            (sample.cut(), "cut to the snap length"),
             (
                 if status.tuples {
                     0
@@ -139,7 +145,7 @@ pub(in crate::cli) fn statistics(status: &Status, counted: bool) -> String {
         for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
             let _ = writeln!(text, "  {count} {what}");
         }
-        let missing = state.sample.on_their_way();
+        let missing = sample.on_their_way();
         if missing != 0 && (kernel.packet_emitted > 0 || status.tuples) {
             let _ = writeln!(text, "  {missing} not accounted for: please report this");
         }

@@ -173,7 +173,8 @@ fn with_hint(error: Error) -> Error {
 
 /// The outer error is one that another source would have, too.
 fn xdp(job: &Job) -> Result<Result<Started, Refusal>, Error> {
-    let mut program = match Program::load(&parent::ring_settings(job)) {
+    let rings = parent::ring_settings(job);
+    let mut program = match Program::load(&rings) {
         Ok(program) => program,
         Err(error) => return Ok(Err(Refusal::Program(error))),
     };
@@ -191,7 +192,11 @@ fn xdp(job: &Job) -> Result<Result<Started, Refusal>, Error> {
     match attach(job, program) {
         Ok((attacher, changes)) => Ok(Ok(Started {
             attacher,
-            changes: facts.into_iter().map(Change::Note).chain(changes).collect(),
+            changes: parent::ring_notes(job, &rings)
+                .into_iter()
+                .chain(facts.into_iter().map(Change::Note))
+                .chain(changes)
+                .collect(),
             fds: Some(fds),
         })),
         Err(AttacherError::Attach(error)) if !is_sockets_too(&error) => {

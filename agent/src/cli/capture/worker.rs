@@ -63,6 +63,14 @@ pub(super) fn check(job: &Job) -> Result<(), Error> {
             hint: "leave the filter out, or --no-pcap".to_owned(),
         });
     }
+    let divided = job.file_size.is_some() || job.file_time.is_some() || job.file_count.is_some();
+    if divided && is_standard_output(job) {
+        return Err(Error::Usage {
+            message: "-C, -G and -W divide a stream into files, and standard output is one"
+                .to_owned(),
+            hint: "leave them out, or name a file: -w FILE".to_owned(),
+        });
+    }
     if job.no_pcap || job.write.is_some() || job.store.is_some() {
         return Ok(());
     }
@@ -70,6 +78,10 @@ pub(super) fn check(job: &Job) -> Result<(), Error> {
         message: "nowhere to write to".to_owned(),
         hint: "name a store or a file: --store DIR or -w FILE".to_owned(),
     })
+}
+
+fn is_standard_output(job: &Job) -> bool {
+    job.write.as_deref() == Some(Path::new("-"))
 }
 
 /// Gives up all privileges, and records until it is told to stop; the exit code.
@@ -272,7 +284,9 @@ impl Piped {
                 }
                 Message::Detached => return Some(true),
                 // The worker's own.
-                Message::Detach | Message::Done | Message::Working => return Some(false),
+                Message::Free { .. } | Message::Detach | Message::Done | Message::Working => {
+                    return Some(false);
+                }
             },
             Err(error) => {
                 // Nothing that it says can be relied on any more.
@@ -294,6 +308,11 @@ impl Link for Piped {
         }
         let changes = std::mem::take(&mut self.pending);
         (!self.gone || !changes.is_empty()).then_some(changes)
+    }
+
+    fn free(&mut self, slot: u32) {
+        // Where nobody hears it, nobody attaches either.
+        let _ = self.end.send(&Message::Free { slot });
     }
 
     fn detach(&mut self) {
@@ -339,7 +358,7 @@ impl<'a> Target<'a> {
             return Ok(Self::Nowhere);
         }
         let path = args.write.as_deref().unwrap_or(Path::new("-"));
-        if path != Path::new("-") && (args.file_size.is_some() || args.file_time.is_some()) {
+        if args.file_size.is_some() || args.file_time.is_some() {
             let folder = folder_of(path, args.file_time.is_some());
             return Ok(Self::Files { folder, path });
         }

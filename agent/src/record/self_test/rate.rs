@@ -12,7 +12,8 @@ use agent_probe::{Pair, Rate as Speed};
 use super::{Plan, SelfTestError, check, temporary};
 use crate::capture::{Attachment, InterfaceConfig, Mode, Program, list};
 use crate::record::{
-    Change, Link, Output, Own, Sample, Settings, Status, StoreOptions, StoreOutput, WriteError,
+    Change, LeftOut, Link, Output, Own, Sample, Settings, Status, StoreOptions, StoreOutput,
+    WriteError,
 };
 use crate::store::RecordBlock;
 
@@ -188,9 +189,9 @@ impl Link for OurLink {
 struct Nothing(u64);
 
 impl Output for Nothing {
-    fn append(&mut self, _: u32, block: &RecordBlock) -> Result<(), WriteError> {
+    fn append(&mut self, _: u32, block: &RecordBlock) -> Result<LeftOut, WriteError> {
         self.0 += block.bytes().len() as u64;
-        Ok(())
+        Ok(LeftOut::default())
     }
 
     fn finish(&mut self) -> Result<(), WriteError> {

@@ -92,7 +92,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "capture.packet_ring",
         "\"63MiB\"",
-        "invalid value: string \"63MiB\", expected a size that is a power of two from \"1MiB\" to \"64GiB\", such as \"64MiB\"",
+        "invalid value: string \"63MiB\", expected a size that is a power of two from \"1MiB\" to \"16GiB\", such as \"64MiB\"",
     ),
     (
         "capture.packet_ring",
@@ -106,8 +106,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     (
         "capture.tuple_ring",
-        "\"128GiB\"",
-        "invalid value: string \"128GiB\", expected a size that is a power of two",
+        "\"32GiB\"",
+        "invalid value: string \"32GiB\", expected a size that is a power of two",
     ),
     (
         "capture.user",

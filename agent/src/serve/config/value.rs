@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use crate::capture::{MAX_RING_BYTES, MAX_RINGS};
 use crate::store::{Compress, parse_age, parse_size};
 
 /// Reads text, and says what it should have been.
@@ -170,15 +171,18 @@ from_text!(
     |text| Compress::parse(text).ok().map(Self)
 );
 
+/// The most that rings of a kind take together.
+const ALL_RINGS: u64 = MAX_RINGS as u64 * MAX_RING_BYTES as u64;
+
 /// Bytes of rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingSize(pub u64);
 
 from_text!(
     RingSize,
-    "a size that is a power of two from \"1MiB\" to \"64GiB\", such as \"64MiB\"",
+    "a size that is a power of two from \"1MiB\" to \"16GiB\", such as \"64MiB\"",
     |text| {
-        let fits = |bytes: &u64| bytes.is_power_of_two() && (1 << 20..=64 << 30).contains(bytes);
+        let fits = |bytes: &u64| bytes.is_power_of_two() && (1 << 20..=ALL_RINGS).contains(bytes);
         parse_size(text).ok().filter(fits).map(Self)
     }
 );
