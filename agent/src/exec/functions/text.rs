@@ -87,7 +87,7 @@ fn regex_match<'a>(context: &Context, values: &[Value<'a>]) -> Value<'a> {
 
 fn regex_match_value<'a>(context: &Context, value: Option<&Value<'a>>) -> Value<'a> {
     match (&context.prepared, value) {
-        (Prepared::Pattern(pattern), Some(value)) => Value::Bool(pattern.is_match(&value.bytes())),
+        (Prepared::Pattern(pattern), Some(value)) => Value::Bool(pattern.is_match(value)),
         _ => Value::Null,
     }
 }
@@ -96,12 +96,9 @@ fn regex_capture<'a>(context: &Context, values: &[Value<'a>]) -> Value<'a> {
     let (Prepared::Pattern(pattern), [value, _, group]) = (&context.prepared, values) else {
         return Value::Null;
     };
-    let bytes = value.bytes();
-    let captures = pattern.captures(&bytes);
-    let found = captures.as_ref().and_then(|c| c.name(&group.text()));
-    found.map_or(Value::Null, |found| {
-        Value::string(String::from_utf8_lossy(found.as_bytes()))
-    })
+    pattern
+        .first(value, &group.text())
+        .map_or(Value::Null, Value::string)
 }
 
 /// The texts of a group in all matches, which stand in for an array.
@@ -109,13 +106,7 @@ fn regex_capture_all<'a>(context: &Context, values: &[Value<'a>]) -> Value<'a> {
     let (Prepared::Pattern(pattern), [value, _, group]) = (&context.prepared, values) else {
         return Value::Null;
     };
-    let group = group.text();
-    let bytes = value.bytes();
-    let found: Vec<_> = pattern
-        .captures_iter(&bytes)
-        .filter_map(|captures| captures.name(&group))
-        .map(|found| String::from_utf8_lossy(found.as_bytes()))
-        .collect();
+    let found = pattern.all(value, &group.text());
     if found.is_empty() {
         return Value::Null;
     }
