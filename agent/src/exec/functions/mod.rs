@@ -9,6 +9,7 @@ mod network;
 mod number;
 mod packet;
 mod pattern;
+mod printf;
 mod text;
 mod time;
 mod value;
