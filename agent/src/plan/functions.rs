@@ -231,7 +231,7 @@ const FUNCTIONS: &[FunctionSpec] = &[
         "format literal, value...",
         (1, usize::MAX),
         Fixed(T::String),
-        "Go-like format: %v %s %d %x %X %f %.Nf %q %%; an absent value is written as nothing",
+        "Go-like format: %v %s %d %x %X %f %.Nf %q %%, with the flags - + # 0 and space, and a width; an absent value is written as nothing",
     ),
     f(
         "unix",

@@ -72,6 +72,7 @@ fn body(body: &Body, scope: &mut Scope) -> Option<Pipeline> {
         }
     }
     let (start, end) = (bound(body, "start", scope), bound(body, "end", scope));
+    warn_if_empty(body, (start, end), scope);
     let plans = survey(body);
     let mut dropped_by = Vec::new();
     for (index, stage) in body.stages.iter().enumerate() {
@@ -219,10 +220,10 @@ fn bound(body: &Body, key: &str, scope: &mut Scope) -> Option<TimeBound> {
         Anchor::End
     };
     match parse_instant(&value.value) {
-        Ok(Instant::Absolute(time)) => Some(TimeBound::Absolute(time)),
+        Ok(Instant::Absolute(time)) => Some(TimeBound::Absolute(whole_seconds(time))),
         Ok(Instant::Relative(Anchor::Now, offset)) => Some(TimeBound::RelativeToNow(offset)),
         Ok(Instant::Relative(anchor, offset)) if anchor != itself => {
-            Some(TimeBound::RelativeToOther(offset))
+            Some(TimeBound::RelativeToOther(whole_seconds(offset)))
         }
         Ok(Instant::Relative(..)) => {
             scope.diagnostics.push(error(
@@ -237,6 +238,38 @@ fn bound(body: &Body, key: &str, scope: &mut Scope) -> Option<TimeBound> {
                 .push(error(value.span, problem.to_string()));
             None
         }
+    }
+}
+
+/// Ranges are of whole seconds: both bounds are that of the second they lie in. What is relative
+/// to now is as exact as now is.
+fn whole_seconds(ns: i64) -> i64 {
+    const SECOND: i64 = 1_000_000_000;
+    // Below the first whole second that 64 bits hold there is nothing to go down to.
+    ns.checked_sub(ns.rem_euclid(SECOND)).unwrap_or(ns)
+}
+
+/// Warns of a range that no packet can be in.
+fn warn_if_empty(body: &Body, range: (Option<TimeBound>, Option<TimeBound>), scope: &mut Scope) {
+    use TimeBound::{Absolute, RelativeToNow, RelativeToOther};
+    let empty = match range {
+        (Some(Absolute(start)), Some(Absolute(end)))
+        | (Some(RelativeToNow(start)), Some(RelativeToNow(end))) => start >= end,
+        (Some(RelativeToOther(after)), _) => after >= 0,
+        (_, Some(RelativeToOther(after))) => after <= 0,
+        _ => false,
+    };
+    let bound = ["start", "end"]
+        .iter()
+        .find_map(|key| constraint(body, key)?.values.first());
+    if let (true, Some(bound)) = (empty, bound) {
+        scope.diagnostics.push(hinted(
+            warning(
+                bound.span,
+                "the range is empty: its end is not after its start",
+            ),
+            "bounds count in whole seconds, and the end is not part of the range",
+        ));
     }
 }
 

@@ -11,6 +11,7 @@ mod cards;
 mod chart;
 mod columnar;
 mod delimited;
+mod ends;
 mod entries;
 mod error;
 mod escape;
@@ -113,6 +114,18 @@ pub trait Sink {
 
 /// Makes the sink that writes answers of a shape in a format.
 pub fn sink<'a>(
+    shape: Shape,
+    columns: Vec<OutputColumn>,
+    format: Format,
+    options: RenderOptions,
+    out: Box<dyn Write + 'a>,
+) -> Result<Box<dyn Sink + 'a>, Error> {
+    let inner = writer(shape, columns.clone(), format, options, out)?;
+    Ok(Box::new(ends::Ends::new(inner, columns)))
+}
+
+/// The sink that writes.
+fn writer<'a>(
     shape: Shape,
     columns: Vec<OutputColumn>,
     format: Format,

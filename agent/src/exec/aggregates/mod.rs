@@ -1,10 +1,11 @@
 //! The aggregate functions that the engine does not have: those whose partial results are kept
-//! and merged again.
+//! and merged again, and a sum that does not wrap.
 
 mod binary;
 pub(super) mod distinct;
 pub(super) mod histogram;
 pub(super) mod moments;
+pub(super) mod sum;
 
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{AggregateUDF, AggregateUDFImpl, Expr};

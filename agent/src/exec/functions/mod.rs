@@ -8,6 +8,8 @@ pub mod in_subnet;
 mod network;
 mod number;
 mod packet;
+mod pattern;
+mod printf;
 mod text;
 mod time;
 mod value;
@@ -21,8 +23,8 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use regex::bytes::Regex;
 
+use self::pattern::Pattern;
 use self::value::{Reader, Value, collect};
 pub(super) use self::value::{mapped_v4, to_mapped};
 use super::error::Error;
@@ -91,7 +93,7 @@ struct Context {
 #[derive(Debug)]
 enum Prepared {
     Nothing,
-    Pattern(Regex),
+    Pattern(Pattern),
     /// A packet field of bytes that start with a layer.
     Field {
         start: Layer,
@@ -110,7 +112,7 @@ impl Prepared {
                 })
             };
         let pattern = |position| {
-            Regex::new(constant(position, "pattern")?)
+            Pattern::new(constant(position, "pattern")?)
                 .map(Self::Pattern)
                 .map_err(|error| Error::Query(format!("invalid pattern: {error}")))
         };

@@ -14,7 +14,7 @@ fn every_function_is_implemented() {
 fn eval(name: &str, result: EvType, values: &[Value<'static>]) -> Value<'static> {
     let context = Context {
         result,
-        prepared: Prepared::Pattern(Regex::new("b(?<n>.)").unwrap()),
+        prepared: Prepared::Pattern(Pattern::new("b(?<n>.)").unwrap()),
     };
     (find(name).unwrap().eval)(&context, values)
 }

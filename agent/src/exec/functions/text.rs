@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use memchr::memmem;
 
+use super::printf::printf;
 use super::value::Value;
 use super::{Context, Entry, Prepared, lenient, strict};
 
@@ -87,7 +88,7 @@ fn regex_match<'a>(context: &Context, values: &[Value<'a>]) -> Value<'a> {
 
 fn regex_match_value<'a>(context: &Context, value: Option<&Value<'a>>) -> Value<'a> {
     match (&context.prepared, value) {
-        (Prepared::Pattern(pattern), Some(value)) => Value::Bool(pattern.is_match(&value.bytes())),
+        (Prepared::Pattern(pattern), Some(value)) => Value::Bool(pattern.is_match(value)),
         _ => Value::Null,
     }
 }
@@ -96,12 +97,9 @@ fn regex_capture<'a>(context: &Context, values: &[Value<'a>]) -> Value<'a> {
     let (Prepared::Pattern(pattern), [value, _, group]) = (&context.prepared, values) else {
         return Value::Null;
     };
-    let bytes = value.bytes();
-    let captures = pattern.captures(&bytes);
-    let found = captures.as_ref().and_then(|c| c.name(&group.text()));
-    found.map_or(Value::Null, |found| {
-        Value::string(String::from_utf8_lossy(found.as_bytes()))
-    })
+    pattern
+        .first(value, &group.text())
+        .map_or(Value::Null, Value::string)
 }
 
 /// The texts of a group in all matches, which stand in for an array.
@@ -109,13 +107,7 @@ fn regex_capture_all<'a>(context: &Context, values: &[Value<'a>]) -> Value<'a> {
     let (Prepared::Pattern(pattern), [value, _, group]) = (&context.prepared, values) else {
         return Value::Null;
     };
-    let group = group.text();
-    let bytes = value.bytes();
-    let found: Vec<_> = pattern
-        .captures_iter(&bytes)
-        .filter_map(|captures| captures.name(&group))
-        .map(|found| String::from_utf8_lossy(found.as_bytes()))
-        .collect();
+    let found = pattern.all(value, &group.text());
     if found.is_empty() {
         return Value::Null;
     }
@@ -165,7 +157,7 @@ fn slice<'a>(values: &[Value<'a>]) -> Value<'a> {
 }
 
 /// Bytes as hex digits.
-fn hex(bytes: &[u8], upper: bool) -> String {
+pub(super) fn hex(bytes: &[u8], upper: bool) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         let _ = if upper {
@@ -187,70 +179,4 @@ fn hex_decode(text: &str) -> Option<Vec<u8>> {
         _ => None,
     });
     pairs.collect()
-}
-
-/// Go's verbs, as far as `plan::functions` lists them.
-fn printf<'a>(values: &[Value<'a>]) -> Value<'a> {
-    let Some((format, arguments)) = values.split_first() else {
-        return Value::Null;
-    };
-    let format = format.text();
-    let mut arguments = arguments.iter();
-    let mut text = String::new();
-    let mut rest = format.as_ref();
-    while let Some((before, after)) = rest.split_once('%') {
-        text.push_str(before);
-        let spec_end = after.find(|c: char| !(c.is_ascii_digit() || c == '.'));
-        let (spec, verb_on) = after.split_at(spec_end.unwrap_or(after.len()));
-        let mut chars = verb_on.chars();
-        match chars.next() {
-            Some('%') => text.push('%'),
-            Some(verb) => {
-                if let Some(value) = arguments.next().filter(|v| !v.is_null()) {
-                    text.push_str(&verb_text(verb, spec, value));
-                }
-            }
-            None => text.push('%'),
-        }
-        rest = chars.as_str();
-    }
-    text.push_str(rest);
-    Value::string(text)
-}
-
-/// Longest width or precision honoured, so that a format cannot ask for unbounded memory.
-const MAX_WIDTH: usize = 1000;
-
-fn verb_text(verb: char, spec: &str, value: &Value<'_>) -> String {
-    let (width, precision) = match spec.split_once('.') {
-        Some((width, precision)) => (width, precision.parse::<usize>().ok().or(Some(0))),
-        None => (spec, None),
-    };
-    let body = match (verb, value) {
-        ('f', value) => {
-            let precision = precision.unwrap_or(6).min(MAX_WIDTH);
-            format!("{:.*}", precision, value.as_float().unwrap_or(f64::NAN))
-        }
-        ('d', value) => value
-            .as_int()
-            .map_or_else(|| value.text().into_owned(), |v| v.to_string()),
-        ('x' | 'X', Value::Int(_) | Value::UInt(_) | Value::Mac(_)) => {
-            let value = value.as_int().unwrap_or_default();
-            if verb == 'x' {
-                format!("{value:x}")
-            } else {
-                format!("{value:X}")
-            }
-        }
-        ('x' | 'X', value) => hex(&value.bytes(), verb == 'X'),
-        ('q', value) => format!("{:?}", value.text()),
-        (_, value) => value.text().into_owned(),
-    };
-    let zeros = width.starts_with('0') && value.as_float().is_some();
-    let width = width.parse().unwrap_or(0).min(MAX_WIDTH);
-    if zeros {
-        format!("{body:0>width$}")
-    } else {
-        format!("{body:>width$}")
-    }
 }

@@ -1,5 +1,6 @@
 //! Functions of times, with Go's layouts.
 
+use chrono::format::{Parsed, StrftimeItems};
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 
 use super::text::{one, two};
@@ -54,15 +55,11 @@ const ELEMENTS: &[(&str, &str)] = &[
     (".000000000", "%.9f"),
     (".999999999", "%.f"),
     (".000000", "%.6f"),
-    ("Z07:00", "%:z"),
-    ("-07:00", "%:z"),
-    ("-0700", "%z"),
     (".000", "%.3f"),
     ("2006", "%Y"),
     ("002", "%j"),
     ("Jan", "%b"),
     ("Mon", "%a"),
-    (ZONE_NAME, ZONE_NAME),
     ("_2", "%e"),
     ("01", "%m"),
     ("02", "%d"),
@@ -81,23 +78,51 @@ const ELEMENTS: &[(&str, &str)] = &[
     ("%", "%%"),
 ];
 
+/// Go's elements for the offset of a zone, what stands between its hours and minutes (`None`: no
+/// minutes), and how chrono reads it; longer ones first. The letter Z is written where the offset
+/// is zero, and nothing of chrono's is like that.
+const OFFSETS: &[(&str, Option<&str>, &str)] = &[
+    ("Z07:00", Some(":"), "%#z"),
+    ("-07:00", Some(":"), "%:z"),
+    ("Z0700", Some(""), "%#z"),
+    ("-0700", Some(""), "%z"),
+    ("Z07", None, "%#z"),
+    ("-07", None, "%#z"),
+];
+
 /// Go's element for the abbreviation of a zone, which chrono does not know.
 const ZONE_NAME: &str = "MST";
 
-/// A Go layout as a chrono format, with the abbreviation of the zone written out.
-fn chrono_format(layout: &str, zone_name: &str) -> String {
+/// A Go layout as a chrono format to read times with or, given the offset of the clock, to write
+/// one with.
+fn chrono_format(layout: &str, clock: Option<&Offset>) -> String {
     let mut format = String::new();
     let mut rest = layout;
     while let Some(first) = rest.chars().next() {
+        let offset = OFFSETS
+            .iter()
+            .find_map(|offset| Some((offset, rest.strip_prefix(offset.0)?)));
         let element = ELEMENTS
             .iter()
-            .find_map(|(go, chrono)| rest.strip_prefix(go).map(|after| (*chrono, after)));
-        if let Some((chrono, after)) = element {
-            format.push_str(if chrono == ZONE_NAME {
-                zone_name
-            } else {
-                chrono
-            });
+            .find_map(|(go, chrono)| Some((*chrono, rest.strip_prefix(go)?)));
+        if let Some(((go, between, read), after)) = offset {
+            match clock {
+                Some(clock) if clock.seconds == 0 && go.starts_with('Z') => format.push('Z'),
+                Some(clock) => format.push_str(&offset_text(clock.seconds, *between)),
+                None => format.push_str(read),
+            }
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix(ZONE_NAME) {
+            // An abbreviation names no zone for certain: that of UTC is read, others are not.
+            format.push_str(clock.map_or("UTC", |clock| &clock.abbreviation));
+            rest = after;
+        } else if let Some((chrono, after)) = element {
+            format.push_str(chrono);
+            // As in Go, a text may have a fraction of which the layout says nothing.
+            let seconds = matches!(chrono, "%S" | "%-S");
+            if clock.is_none() && seconds && ![".0", ".9"].iter().any(|f| after.starts_with(f)) {
+                format.push_str("%.f");
+            }
             rest = after;
         } else {
             format.push(first);
@@ -107,10 +132,20 @@ fn chrono_format(layout: &str, zone_name: &str) -> String {
     format
 }
 
+/// An offset in hours and, where something stands between, minutes.
+fn offset_text(seconds: i32, between: Option<&str>) -> String {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let minutes = seconds.unsigned_abs() / 60;
+    let hours = minutes / 60;
+    match between {
+        Some(between) => format!("{sign}{hours:02}{between}{:02}", minutes % 60),
+        None => format!("{sign}{hours:02}"),
+    }
+}
+
 /// A time in a layout; one that says no offset is a local one of the zone.
 fn parse(text: &str, layout: &str, zone: Option<&Zone>) -> Option<i64> {
-    // An abbreviation names no zone for certain: that of UTC is read, others are not.
-    let format = chrono_format(layout, "UTC");
+    let format = chrono_format(layout, None);
     let text = text.trim();
     if let Ok(time) = DateTime::parse_from_str(text, &format) {
         return time.timestamp_nanos_opt();
@@ -118,12 +153,32 @@ fn parse(text: &str, layout: &str, zone: Option<&Zone>) -> Option<i64> {
     let local = NaiveDateTime::parse_from_str(text, &format).or_else(|_| {
         NaiveDate::parse_from_str(text, &format).map(|day| day.and_time(Default::default()))
     });
-    let local = local.ok()?.and_utc().timestamp_nanos_opt()?;
+    let local = local.ok().or_else(|| time_of_day(text, &format))?;
+    let local = local.and_utc().timestamp_nanos_opt()?;
     // A text with the abbreviation is one of UTC.
     match zone.filter(|_| !layout.contains(ZONE_NAME)) {
         Some(zone) => zone.instant(local),
         None => Some(local),
     }
+}
+
+/// A time of no day, as one of the first day of 1970: the year 0, which is Go's, has no place in
+/// 64 bits of nanoseconds.
+fn time_of_day(text: &str, format: &str) -> Option<NaiveDateTime> {
+    let mut read = Parsed::new();
+    chrono::format::parse(&mut read, text, StrftimeItems::new(format)).ok()?;
+    let of_a_day = read.year().is_some()
+        || read.year_mod_100().is_some()
+        || read.month().is_some()
+        || read.day().is_some()
+        || read.ordinal().is_some()
+        || read.weekday().is_some()
+        || read.offset().is_some();
+    if of_a_day {
+        return None;
+    }
+    let time = read.to_naive_time().ok()?;
+    Some(NaiveDate::default().and_time(time))
 }
 
 /// The time that a text names in a common notation; UTC unless it says otherwise.
@@ -178,7 +233,7 @@ fn format<'a>(time: &Value<'a>, layout: &str, zone: Option<&Zone>) -> Value<'a> 
     };
     let local = utc.with_timezone(&clock);
     if !layout.is_empty() {
-        let format = chrono_format(layout, &offset.abbreviation);
+        let format = chrono_format(layout, Some(&offset));
         return Value::string(local.format(&format).to_string());
     }
     Value::string(match zone {
@@ -225,6 +280,70 @@ mod tests {
         }
         let utc = format(&Value::Time(0), "15:04 MST -0700", None);
         assert_eq!(utc, Value::string("00:00 UTC +0000"));
+    }
+
+    #[test]
+    fn offsets_and_the_letter_z_are_written() {
+        let east = Offset {
+            seconds: 19_800,
+            abbreviation: "IST".to_owned(),
+        };
+        let west = Offset {
+            seconds: -34_200,
+            abbreviation: "X".to_owned(),
+        };
+        let none = Offset {
+            seconds: 0,
+            abbreviation: "UTC".to_owned(),
+        };
+        for (layout, in_east, in_west, in_none) in [
+            ("Z07:00", "+05:30", "-09:30", "Z"),
+            ("Z0700", "+0530", "-0930", "Z"),
+            ("Z07", "+05", "-09", "Z"),
+            ("-07:00", "+05:30", "-09:30", "+00:00"),
+            ("-0700", "+0530", "-0930", "+0000"),
+            ("-07", "+05", "-09", "+00"),
+        ] {
+            let written = [&east, &west, &none].map(|clock| chrono_format(layout, Some(clock)));
+            assert_eq!(written, [in_east, in_west, in_none], "{layout}");
+        }
+    }
+
+    #[test]
+    fn layouts_are_read() {
+        const RFC_3339: &str = "2006-01-02T15:04:05Z07:00";
+        let ms = |text, layout| parse(text, layout, None).map(|ns| ns / 1_000_000);
+        for (text, layout, expected) in [
+            ("2009-02-13T23:31:30Z", RFC_3339, Some(1_234_567_890_000)),
+            (
+                "2009-02-14T00:31:30+01:00",
+                RFC_3339,
+                Some(1_234_567_890_000),
+            ),
+            ("2009-02-13T23:31:30.25Z", RFC_3339, Some(1_234_567_890_250)),
+            ("2009-02-13T23:31:30", RFC_3339, None),
+            (
+                "2009-02-13 23:31:30.250",
+                "2006-01-02 15:04:05.000",
+                Some(1_234_567_890_250),
+            ),
+            (
+                "2009-02-13 21:31:30 -02",
+                "2006-01-02 15:04:05 -07",
+                Some(1_234_567_890_000),
+            ),
+            (
+                "2009-02-13 23:31:30 UTC",
+                "2006-01-02 15:04:05 MST",
+                Some(1_234_567_890_000),
+            ),
+            // A time of no day is one of the first, a day without its year is none.
+            ("3:04PM", "3:04PM", Some(54_240_000)),
+            ("00:00:01", "15:04:05", Some(1_000)),
+            ("Feb 13 23:31:30", "Jan _2 15:04:05", None),
+        ] {
+            assert_eq!(ms(text, layout), expected, "{text} {layout}");
+        }
     }
 
     #[test]

@@ -332,7 +332,7 @@ impl Lowerer<'_> {
                 vec![count(column(value))]
             } else {
                 let state: Vec<_> = state.into_iter().map(&column).collect();
-                merge(call.op, &state)
+                merge(call.op, &state, self.column(call.output).ty)
             };
             let state = calls.into_iter().map(|e| outer.call(e)).collect();
             made.push(Made { call, state });

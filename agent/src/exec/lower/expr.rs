@@ -168,9 +168,26 @@ impl Lowerer<'_> {
         Function::call(name, vec![(a, ty), (b, ty)], ty, &[])
     }
 
+    /// A comparison. NaN differs from everything, itself included, and has no place in any order.
     fn compare(&self, op: Comparison, a: &Source, b: &Source) -> Result<Expr, Error> {
+        let mut comparison = self.compare_ordered(op, a, b)?;
+        for side in [a, b] {
+            if matches!(side, Source::Literal(_)) || self.type_of(side) != EvType::Float64 {
+                continue;
+            }
+            let number = is_number(self.expr(side)?);
+            comparison = match op {
+                Comparison::Ne => comparison.or(not(number)),
+                _ => comparison.and(number),
+            };
+        }
+        Ok(comparison)
+    }
+
+    /// A comparison in the engine's order, in which NaN equals NaN and is above all else.
+    fn compare_ordered(&self, op: Comparison, a: &Source, b: &Source) -> Result<Expr, Error> {
         if let (Source::Literal(_), false) = (a, matches!(b, Source::Literal(_))) {
-            return self.compare(flipped(op), b, a);
+            return self.compare_ordered(flipped(op), b, a);
         }
         let (left, right) = (self.type_of(a), self.type_of(b));
         if let Source::Literal(literal) = b
@@ -201,6 +218,11 @@ impl Lowerer<'_> {
         let (a, b) = (self.converted(a, common)?, self.converted(b, common)?);
         Ok(binary_expr(a, operator(op), b))
     }
+}
+
+/// Whether a float is a number: in the engine's order there is a NaN beyond each infinity.
+fn is_number(value: Expr) -> Expr {
+    value.between(lit(f64::NEG_INFINITY), lit(f64::INFINITY))
 }
 
 /// Converts values from one type to another; null where that cannot be done.

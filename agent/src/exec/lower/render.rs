@@ -12,6 +12,7 @@ use super::aggregate::{Grouping, Slot};
 use super::expr::null;
 use super::{Lowered, Lowerer, Merge, named};
 use crate::exec::error::Error;
+use crate::exec::functions::Function;
 use crate::plan::pipeline::{Card, Category, ColumnId, Limit, Renderer};
 use crate::shape::Shape;
 use crate::types::{EvType, OutputColumn};
@@ -46,8 +47,14 @@ impl Lowerer<'_> {
     pub(super) fn render(mut self) -> Result<Lowered, Error> {
         let pipeline = self.pipeline;
         match &pipeline.renderer {
-            Renderer::Text { data, time, .. } => self.plain(&[*time, *data], Shape::Text),
-            Renderer::Raw { data, .. } => self.plain(&[*data], Shape::Raw),
+            Renderer::Text { data, time, limit } => {
+                let data = self.cut(*data, *limit)?;
+                self.entries(&[*time], data, Shape::Text)
+            }
+            Renderer::Raw { data, limit } => {
+                let data = self.cut(*data, *limit)?;
+                self.entries(&[], data, Shape::Raw)
+            }
             Renderer::Hex { data } => self.plain(&[*data], Shape::Hex),
             Renderer::Pcap { columns } => self.plain(columns, Shape::Pcap),
             Renderer::Table { columns, merge, .. } => {
@@ -78,6 +85,38 @@ impl Lowerer<'_> {
         let exprs = columns.iter().map(|id| self.col(*id)).collect();
         let plan = self.ordered(self.builder())?;
         answer(plan, exprs, outputs, shape)
+    }
+
+    /// Columns as they are and an entry behind them.
+    fn entries(
+        self,
+        columns: &[ColumnId],
+        (data, entry): (OutputColumn, Expr),
+        shape: Shape,
+    ) -> Result<Lowered, Error> {
+        let columns = columns.iter();
+        let (mut outputs, mut exprs): (Vec<_>, Vec<_>) =
+            columns.map(|id| (self.output(*id), self.col(*id))).unzip();
+        outputs.push(data);
+        exprs.push(entry);
+        let plan = self.ordered(self.builder())?;
+        answer(plan, exprs, outputs, shape)
+    }
+
+    /// A column, its bytes or its text cut to so many bytes, which then holds in every format.
+    fn cut(&self, id: ColumnId, limit: Option<u64>) -> Result<(OutputColumn, Expr), Error> {
+        let (column, value) = (self.output(id), self.col(id));
+        let (Some(limit), ty @ (EvType::Bytes | EvType::String)) = (limit, column.ty) else {
+            return Ok((column, value));
+        };
+        let end = i64::try_from(limit).unwrap_or(i64::MAX);
+        let arguments = vec![
+            (value, ty),
+            (lit(0_i64), EvType::Int64),
+            (lit(end), EvType::Int64),
+        ];
+        let value = Function::call("slice", arguments, ty, &[])?;
+        Ok((column, value))
     }
 
     /// Merges the entries of each key; columns that are neither keys nor values are the newest

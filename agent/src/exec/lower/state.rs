@@ -8,6 +8,7 @@ use datafusion::logical_expr::{Expr, lit};
 
 use super::expr::{convert, null};
 use super::{cast, named};
+use crate::exec::aggregates::sum::saturating_sum;
 use crate::exec::aggregates::{distinct, histogram, moments};
 use crate::exec::error::Error;
 use crate::exec::functions::{ENTROPY, Function, SET_LENGTH};
@@ -60,7 +61,14 @@ pub(super) fn make(
     let to = |ty_to| convert(value.clone(), ty, ty_to);
     Ok(match op {
         AggregateOp::Count => vec![count(lit(1_i64))],
-        AggregateOp::Sum | AggregateOp::Total => vec![sum(to(output)?)],
+        AggregateOp::Sum | AggregateOp::Total
+            if ty == EvType::UInt64 && output == EvType::Int64 =>
+        {
+            vec![saturating_sum(value)]
+        }
+        // More values than there are would be needed for 64 bits to be too few.
+        AggregateOp::Sum | AggregateOp::Total if is_narrow(ty) => vec![sum(to(output)?)],
+        AggregateOp::Sum | AggregateOp::Total => vec![sum_of(to(output)?, output)],
         AggregateOp::Min => vec![min(to(output)?)],
         AggregateOp::Max => vec![max(to(output)?)],
         AggregateOp::Mean => {
@@ -81,9 +89,25 @@ pub(super) fn make(
     })
 }
 
-/// The aggregate calls that merge state.
-pub(super) fn merge(op: AggregateOp, state: &[Expr]) -> Vec<Expr> {
+fn is_narrow(ty: EvType) -> bool {
+    matches!(
+        ty,
+        EvType::Bool | EvType::UInt8 | EvType::UInt16 | EvType::UInt32
+    )
+}
+
+/// The sum of values of the type of a sum.
+fn sum_of(values: Expr, ty: EvType) -> Expr {
+    match ty {
+        EvType::Float64 => sum(values),
+        _ => saturating_sum(values),
+    }
+}
+
+/// The aggregate calls that merge state of an operation whose value has type `ty`.
+pub(super) fn merge(op: AggregateOp, state: &[Expr], ty: EvType) -> Vec<Expr> {
     match (op, state) {
+        (AggregateOp::Sum | AggregateOp::Total, [value]) => vec![sum_of(value.clone(), ty)],
         (AggregateOp::Min, [value]) => vec![min(value.clone())],
         (AggregateOp::Max, [value]) => vec![max(value.clone())],
         (AggregateOp::UniqueCount, [set]) => vec![distinct::merge(set.clone())],
@@ -151,7 +175,7 @@ impl Merge {
     pub(in crate::exec) fn calls(&self) -> Result<Vec<Expr>, Error> {
         match (self.raw, self.state.first()) {
             (Some(ty), Some(value)) => make(self.op, Some((value.clone(), ty)), self.ty),
-            _ => Ok(merge(self.op, &self.state)),
+            _ => Ok(merge(self.op, &self.state, self.ty)),
         }
     }
 

@@ -47,7 +47,11 @@ pub(super) static TIME: ModuleSpec = ModuleSpec {
     summary: "text to time and back",
     syntax: &["time [-iformat LAYOUT] [-oformat LAYOUT] [-tz ZONE] SOURCE NAME"],
     flags: &[
-        valued("-iformat", "a Go layout", "how the text is written"),
+        valued(
+            "-iformat",
+            "a Go layout",
+            "how the text is written; a time without a day is one of 1970-01-01",
+        ),
         valued("-oformat", "a Go layout", "how to write the time"),
         valued(
             "-tz",

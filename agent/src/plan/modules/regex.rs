@@ -2,12 +2,12 @@
 
 use super::super::arguments::Args;
 use super::super::filter::{predicate, take_condition};
-use super::super::pipeline::{Expr, Op};
+use super::super::pipeline::{ColumnId, Expr, Op};
 use super::super::registry::{ModuleSpec, flag, valued};
 use super::super::report::{Outcome, error, hinted};
 use super::super::scope::{Scope, text};
 use super::grep::{filter, regex_match, searchable, source};
-use crate::lang::ast::Spanned;
+use crate::lang::ast::{CompareOp, Spanned, TokenKind};
 use crate::types::EvType;
 
 pub(super) static REGEX: ModuleSpec = ModuleSpec {
@@ -45,7 +45,7 @@ fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
     if args.value("-r").is_some() {
         return Ok(());
     }
-    let pattern = args.word("a pattern in quotes")?;
+    let pattern = take_pattern(args)?;
     let regex = compile(&pattern)?;
     let groups: Vec<String> = regex.capture_names().flatten().map(str::to_owned).collect();
     let matched = regex_match(&value, pattern.value.clone());
@@ -81,13 +81,50 @@ fn resolve(args: &mut Args<'_>, scope: &mut Scope) -> Outcome {
         if let Some(condition) = take_condition(args)? {
             let column = scope.lookup(&name);
             let test = predicate(scope, &Expr::Column(column), EvType::String, &condition)?;
-            scope.emit(Op::Filter(test));
+            scope.emit(Op::Filter(unless_absent(test, column, condition.op.value)));
         }
         if let Some(alias) = args.take_as()? {
             scope.define(alias.value, EvType::String, capture(group));
         }
     }
     Ok(())
+}
+
+/// The pattern. Where it is no text, all of it is matched with bytes.
+fn take_pattern(args: &mut Args<'_>) -> Outcome<Spanned<String>> {
+    if let Some(token) = args.peek_at(0)
+        && let TokenKind::Bytes(bytes) = &token.kind
+    {
+        args.next();
+        return Ok(Spanned {
+            value: of_bytes(bytes),
+            span: token.span,
+        });
+    }
+    args.word("a pattern in quotes")
+}
+
+/// Bytes, given as a pattern, in the syntax of patterns.
+fn of_bytes(bytes: &[u8]) -> String {
+    let mut pattern = String::from("(?-u)");
+    for chunk in bytes.utf8_chunks() {
+        pattern.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            pattern.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    pattern
+}
+
+/// A test of a group; where it took no part in the match, `!=` and `!~` let the entry through.
+fn unless_absent(test: Expr, group: ColumnId, op: CompareOp) -> Expr {
+    match op {
+        CompareOp::Ne | CompareOp::NotMatch => {
+            let present = Expr::IsPresent(Box::new(Expr::Column(group)));
+            Expr::Or(vec![Expr::Not(Box::new(present)), test])
+        }
+        _ => test,
+    }
 }
 
 /// Says once what stands in for arrays.

@@ -63,9 +63,7 @@ impl Eval<'_> {
             }
             EvalExpr::Index(value, index) => {
                 let start = self.whole_number(index)?;
-                let one = Expr::Literal(Literal::Int(1));
-                let end =
-                    Expr::Arithmetic(ArithmeticOp::Add, Box::new(start.clone()), Box::new(one));
+                let end = after(&start);
                 self.slice(value, start, end)?
             }
             EvalExpr::Slice(value, start, end) => {
@@ -193,6 +191,25 @@ impl Eval<'_> {
             Expr::Call("slice", vec![value.expr, start, end], value.ty),
             value.ty,
         ))
+    }
+}
+
+/// The position after one; absent after the last, which has none that could be written.
+fn after(position: &Expr) -> Expr {
+    use super::super::super::pipeline::Comparison;
+    let literal = |value| Box::new(Expr::Literal(Literal::Int(value)));
+    let next = || {
+        let position = Box::new(position.clone());
+        Expr::Arithmetic(ArithmeticOp::Add, position, literal(1))
+    };
+    match position {
+        Expr::Literal(Literal::Int(-1)) => Expr::Null(EvType::Int64),
+        Expr::Literal(_) => next(),
+        _ => {
+            let is_last = Expr::Compare(Comparison::Eq, Box::new(position.clone()), literal(-1));
+            let none = Expr::Null(EvType::Int64);
+            Expr::Case(vec![(is_last, none)], Box::new(next()))
+        }
     }
 }
 
