@@ -116,7 +116,7 @@ impl Live {
             partitions: options.partitions.max(2),
             ..options.clone()
         };
-        let engine = Engine::new(&options)?;
+        let engine = Engine::for_many(&options)?;
         let now_ns = wall::now_ns();
         let range = time_range(pipeline, &options, now_ns);
         let source = Source::default();

@@ -283,6 +283,28 @@ async fn a_window_answers_by_itself() {
     assert_eq!(live.late_packets(), 1);
 }
 
+/// A plan holds the rows that its answer was made of.
+#[tokio::test]
+async fn nothing_stays_of_answers_that_were_given() {
+    let frames = frames(&inputs(&["bittorrent/small_torrent_mse.pcap"]));
+    let query = "packet ipv4.SrcIP | count by SrcIP | chart count by SrcIP";
+    let (options, report) = (RunOptions::default(), Arc::new(ScanReport::default()));
+    let live = Live::new(&pipeline(query), &options, SECOND, report).await;
+    let mut live = live.unwrap();
+    for one in frames.iter().take(20) {
+        let bit = Bit::Frames {
+            frames: Arc::new(one.clone()),
+            tag: "pcap".into(),
+        };
+        live.push(&bit).await.unwrap();
+        let answer = live.answer().await.unwrap();
+        let plans = answer.plans.clone();
+        assert!(rows(answer, query).await.len() > 1);
+        assert_eq!(plans.list().len(), 0);
+        assert_eq!(live.engine.plans.list().len(), 0);
+    }
+}
+
 /// Where no window counts by itself, the answer has them; those who saw the window do not.
 #[tokio::test]
 async fn what_comes_after_its_window_is_in_the_answer_and_counted() {
