@@ -28,6 +28,10 @@ const STEPS_AHEAD: usize = 2;
 /// How long a feed may wait before it is asked again.
 const FEED_WAIT: Duration = Duration::from_millis(100);
 
+/// What the user is told when the clock is set back, the first time.
+const SET_BACK: &str = "the clock was set back: windows of the time that comes again come twice, \
+                        each with a part of their packets";
+
 /// A live query to run.
 pub(super) struct Job<'a> {
     pub(super) pipeline: Pipeline,
@@ -181,8 +185,12 @@ async fn take(live: &mut Live, view: &mut View<'_>, step: Step) -> Result<(), Er
         live.push(bit).await?;
     }
     if let Some(until_ns) = step.complete_until_ns {
+        let was_set_back = live.is_set_back();
         let closed = live.close_until(until_ns, view.shows_windows()).await?;
         view.windows(live, &closed).await?;
+        if live.is_set_back() && !was_set_back {
+            view.note(SET_BACK);
+        }
     }
     view.refresh(live, false).await
 }
