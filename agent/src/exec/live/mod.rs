@@ -46,6 +46,10 @@ use crate::wall;
 /// The share of the memory limit that the state of the query may take before it goes to files.
 const STATE_SHARE: usize = 4;
 
+/// What stands for the start of the window of packets without a time. It closes with the last: to
+/// no time before are they all there. Rows of packets wait for nothing.
+const NO_TIME: i64 = i64::MIN;
+
 /// A clock that falls behind what was complete by more than this was set back: less is what packets
 /// are late by themselves.
 const SET_BACK_NS: i64 = 5_000_000_000;
@@ -247,7 +251,7 @@ impl Live {
         for (start, part) in bit.by_window(self.window_ns) {
             let (start, end) = self.seam.around(start, self.window_ns);
             // Rows stand for themselves: late ones are shown with the next window that closes.
-            let is_late = self.keeps && end <= self.closed_until_ns;
+            let is_late = self.keeps && start != NO_TIME && end <= self.closed_until_ns;
             if is_late && self.first.is_some() {
                 self.late += part.len();
                 continue;
@@ -271,7 +275,7 @@ impl Live {
                 };
                 tape.add(&self.engine, plan).await?;
             }
-            if is_late && start != i64::MIN {
+            if is_late {
                 self.after_window += part.len();
                 self.keep(&tapes).await?;
             } else {
@@ -303,15 +307,20 @@ impl Live {
 
     async fn close(&mut self, time_ns: i64, each: bool) -> Result<Vec<Closed>, Error> {
         let mut closed: Vec<Closed> = Vec::new();
-        while let Some(entry) = self.open.first_entry() {
-            let key = *entry.key();
+        let first = match self.keeps && time_ns < i64::MAX {
+            true => NO_TIME + 1,
+            false => NO_TIME,
+        };
+        while let Some((&key, _)) = self.open.range(first..).next() {
             let (start_ns, end_ns) = self.seam.around(key, self.window_ns);
             if end_ns > time_ns {
                 break;
             }
-            let rows = entry.remove();
+            let Some(rows) = self.open.remove(&key) else {
+                break;
+            };
             let span = match key {
-                i64::MIN => Span::NoTime,
+                NO_TIME => Span::NoTime,
                 _ if self.seam.ends_past(end_ns) => Span::Before(end_ns),
                 _ => Span::From(start_ns, end_ns),
             };

@@ -352,6 +352,33 @@ async fn rows_that_come_after_their_window_are_shown_with_the_next() {
     assert_eq!((live.packets_after_window(), live.late_packets()), (0, 0));
 }
 
+/// They come at any time, and are of one window.
+#[tokio::test]
+async fn packets_without_a_time_are_never_late() {
+    let mut frames = frames(&inputs(&["bittorrent/small_torrent_mse.pcap"]));
+    frames.truncate(60);
+    for (n, one) in frames.iter_mut().enumerate() {
+        let mut frame = one.get(0).unwrap();
+        frame.time_ns = frame.time_ns.filter(|_| n % 3 > 0);
+        let mut changed = Frames::default();
+        changed.push(frame);
+        *one = changed;
+    }
+    for query in [
+        "packet frame.Len | count by Len over 1s | table -nt Len count",
+        "packet frame.Len | count by Len | table -nt Len count",
+        "packet frame.Len | count | chart count",
+    ] {
+        let options = RunOptions::default();
+        let (expected, _) = live(query, &frames, frames.len(), false, &options).await;
+        assert!(expected.len() > 1, "{expected:?}");
+        for each in [false, true] {
+            let (got, _) = live(query, &frames, 5, each, &options).await;
+            same(&got, &expected, query);
+        }
+    }
+}
+
 /// All packets would be late until the clock is again where it was.
 #[tokio::test]
 async fn windows_open_again_when_the_clock_is_set_back() {
