@@ -61,19 +61,24 @@ fn files(args: &QueryArgs, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> 
                 "name a capture file, a folder or standard input, or a store: -r FILE, --store DIR"
                     .to_owned(),
         }),
-        None => named(args, pipeline),
+        None => named(&args.read, &args.tag, pipeline),
     }
 }
 
-fn named(args: &QueryArgs, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> {
-    let mut files = ScanFile::tagged(capfile::discover(&args.read)?, &args.tag);
+/// The files that are named, if the query asks for their tag.
+pub(super) fn named(
+    read: &[String],
+    tag: &str,
+    pipeline: &Pipeline,
+) -> Result<Vec<ScanFile>, Error> {
+    let mut files = ScanFile::tagged(capfile::discover(read)?, tag);
     let found = files.len();
     files.retain(|file| file.has_tag(&pipeline.tags));
     if files.is_empty() && found > 0 {
         eprintln!(
             "note: the query asks for tag {}, but the files carry tag {} (--tag TAG gives them another)",
             pipeline.tags.join(","),
-            args.tag,
+            tag,
         );
     }
     Ok(files)
