@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -74,15 +74,16 @@ impl Tape {
         let Some(aggregate) = self.below.downcast_ref::<AggregateExec>() else {
             return Ok(());
         };
-        // Files are left as they are: what is merged has room in memory.
-        if self.rows.are_spilled() {
-            return Ok(());
-        }
         let plan = merging(aggregate, read(&self.below, self.rows.partitions())?)?;
         let mut rows = Rows::new(engine, self.below.schema(), self.budget_bytes);
-        rows.take(engine.execute(plan)?).await?;
-        self.merged = rows.len();
-        self.rows = rows;
+        match rows.take(engine.execute(plan)?).await {
+            // The files of the old rows go with them.
+            Ok(()) => self.rows = rows,
+            // What has no room to be merged is tried again when there is twice as much.
+            Err(error) if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.merged = self.rows.len();
         Ok(())
     }
 }
@@ -102,4 +103,69 @@ fn merging(
         aggregate.input_schema(),
     )?;
     Ok(Arc::new(merge))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt as _;
+
+    use super::super::{Bit, Live};
+    use super::*;
+    use crate::exec::RunOptions;
+    use crate::exec::scan::ScanReport;
+    use crate::frame::{Frame, LinkType};
+    use crate::frames::Frames;
+
+    /// Senders, each once.
+    const SENDERS: u32 = 1 << 13;
+
+    fn bit() -> Bit {
+        let mut frames = Frames::default();
+        for sender in 0..SENDERS {
+            let mut data = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+            data.extend([0x45, 0, 0, 20, 0, 0, 0, 0, 64, 255, 0, 0]);
+            data.extend(sender.to_be_bytes());
+            data.extend([8, 8, 8, 8]);
+            frames.push(Frame {
+                time_ns: Some(0),
+                wire_len: 34,
+                link_type: LinkType(1),
+                interface: "",
+                offset: u64::from(sender),
+                data: &data,
+            });
+        }
+        Bit::Frames {
+            frames: Arc::new(frames),
+            tag: "pcap".into(),
+        }
+    }
+
+    /// Files would else grow for as long as the query runs.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn state_in_files_is_merged_too() {
+        let query = "tag=pcap packet ipv4.SrcIP | count by SrcIP | table -nt SrcIP count";
+        let pipeline = crate::plan::resolve(&crate::lang::parse(query).0.unwrap()).unwrap();
+        let options = RunOptions {
+            memory_limit_bytes: 2 << 20,
+            partitions: 2,
+            ..RunOptions::default()
+        };
+        let report = Arc::new(ScanReport::default());
+        let mut live = Live::new(&pipeline, &options, 1, report).await.unwrap();
+        let bit = bit();
+        let mut was_spilled = false;
+        for _ in 0..40 {
+            live.push(&bit).await.unwrap();
+            live.close_until(1, false).await.unwrap();
+            was_spilled |= live.closed.iter().any(|tape| tape.rows.are_spilled());
+        }
+        assert!(was_spilled);
+        let rows: usize = live.closed.iter().map(|tape| tape.rows.len()).sum();
+        assert!(rows < 2 * MERGE_AT_LEAST, "{rows}");
+        let answer = live.answer().await.unwrap();
+        let batches: Vec<_> = answer.stream.try_collect().await.unwrap();
+        let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+        assert_eq!(rows, SENDERS as usize);
+    }
 }
