@@ -133,6 +133,38 @@ fn pcap(packets: &[(u64, u8)]) -> Vec<u8> {
     bytes
 }
 
+/// At the speed at which they came, too: they are due at once.
+#[test]
+fn packets_without_a_time_are_answered_alike() {
+    let file = capture("pcapng/test011-le.pcapng");
+    let windows = "tag=pcap packet frame.Len | count by Len over 1s | table Len count";
+    for query in REFERENCE.into_iter().chain([windows]) {
+        for speed in ["max", "1x"] {
+            compare(&file, query, speed);
+        }
+    }
+}
+
+#[test]
+fn packets_of_another_tag_are_not_played() {
+    let file = capture("bittorrent/small_torrent_mse.pcap");
+    let query = "tag=lan packet frame.Len | count | table -nt count";
+    let played = run(&[
+        "replay", "-r", &file, "--tag", "wan", "--speed", "max", query,
+    ]);
+    assert_eq!(played.code, Some(0), "{}", played.stderr);
+    assert!(
+        played
+            .stderr
+            .contains("asks for tag lan, but the files carry tag wan"),
+        "{}",
+        played.stderr
+    );
+    let asked = run(&["query", "-r", &file, "--tag", "wan", query]);
+    assert!(!played.text().contains("window"), "{}", played.text());
+    assert!(played.text().ends_with(asked.text()), "{}", played.text());
+}
+
 #[test]
 fn packets_out_of_order_are_answered_alike() {
     let folder = tempfile::tempdir().unwrap();

@@ -49,7 +49,7 @@ pub(super) fn source(
                 "name a capture file, a folder or standard input, or a store: -r FILE, --store DIR"
                     .to_owned(),
         }),
-        None => named(args, pipeline).map(Source::from),
+        None => named(&args.read, &args.tag, pipeline).map(Source::from),
     }
 }
 
@@ -76,15 +76,20 @@ fn loss_entries(store: &Path, times_ns: (i64, i64)) -> Result<Vec<LossEntry>, Er
     Ok(entries)
 }
 
-fn named(args: &QueryArgs, pipeline: &Pipeline) -> Result<Vec<ScanFile>, Error> {
-    let mut files = ScanFile::tagged(capfile::discover(&args.read)?, &args.tag);
+/// The files that are named, if the query asks for their tag.
+pub(super) fn named(
+    read: &[String],
+    tag: &str,
+    pipeline: &Pipeline,
+) -> Result<Vec<ScanFile>, Error> {
+    let mut files = ScanFile::tagged(capfile::discover(read)?, tag);
     let found = files.len();
     files.retain(|file| file.has_tag(&pipeline.tags));
     if files.is_empty() && found > 0 {
         eprintln!(
             "note: the query asks for tag {}, but the files carry tag {} (--tag TAG gives them another)",
             pipeline.tags.join(","),
-            args.tag,
+            tag,
         );
     }
     Ok(files)

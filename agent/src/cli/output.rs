@@ -96,6 +96,23 @@ impl Output {
     }
 }
 
+/// What there is to say of an answer that was shown.
+pub(super) struct Shown {
+    pub(super) missed: Missed,
+    /// What the renderer could not show, for the user.
+    pub(super) notes: Vec<String>,
+}
+
+impl Shown {
+    /// Prints the notes; what is left is what the answer missed.
+    pub(super) fn told(self) -> Missed {
+        for note in self.notes {
+            eprintln!("note: {note}");
+        }
+        self.missed
+    }
+}
+
 /// Pumps an answer into a renderer, and then what it missed; the rows that it has are counted as
 /// they come.
 pub(super) async fn show(
@@ -105,7 +122,7 @@ pub(super) async fn show(
     writer: Box<dyn Write + '_>,
     rows: &mut u64,
     missed: impl FnOnce(&Answer) -> Result<Missed, Error>,
-) -> Result<Missed, Error> {
+) -> Result<Shown, Error> {
     let mut sink = render::sink(
         answer.shape.clone(),
         answer.columns.clone(),
@@ -121,8 +138,6 @@ pub(super) async fn show(
     let missed = missed(answer)?;
     sink.missed(&missed);
     sink.finish()?;
-    for note in sink.notes() {
-        eprintln!("note: {note}");
-    }
-    Ok(missed)
+    let notes = sink.notes();
+    Ok(Shown { missed, notes })
 }

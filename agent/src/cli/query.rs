@@ -192,8 +192,8 @@ async fn attempt(
     // Known when the last packet is read.
     let missed = |answer: &Answer| missed::of(args.store.as_deref(), pipeline, answer);
     let writer = output.open()?;
-    let missed = output::show(&mut answer, output.format, options, writer, rows, missed).await?;
-    Ok((answer, missed))
+    let shown = output::show(&mut answer, output.format, options, writer, rows, missed).await?;
+    Ok((answer, shown.told()))
 }
 
 /// Prints what the scan met.

@@ -48,23 +48,30 @@ impl Default for RunOptions {
     }
 }
 
-/// The physical plans that a query ran, in order.
+/// The physical plans that a query ran, in order; none where they are not kept.
 #[derive(Clone, Debug, Default)]
-pub struct Plans(Arc<Mutex<Vec<Arc<dyn ExecutionPlan>>>>);
+pub struct Plans(Option<Arc<Mutex<Physical>>>);
+
+type Physical = Vec<Arc<dyn ExecutionPlan>>;
 
 impl Plans {
-    fn add(&self, plan: Arc<dyn ExecutionPlan>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(plan);
+    fn kept() -> Self {
+        Self(Some(Arc::default()))
     }
 
-    pub(super) fn list(&self) -> Vec<Arc<dyn ExecutionPlan>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn add(&self, plan: &Arc<dyn ExecutionPlan>) {
+        if let Some(plans) = &self.0 {
+            plans
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Arc::clone(plan));
+        }
+    }
+
+    pub(super) fn list(&self) -> Physical {
+        let plans = self.0.as_ref();
+        let plans = plans.map(|plans| plans.lock().unwrap_or_else(PoisonError::into_inner));
+        plans.map(|plans| plans.clone()).unwrap_or_default()
     }
 }
 
@@ -79,8 +86,17 @@ impl Engine {
     pub(super) fn new(options: &RunOptions) -> Result<Self, Error> {
         Ok(Self {
             context: session(options)?,
-            plans: Plans::default(),
+            plans: Plans::kept(),
             memory_limit_bytes: options.memory_limit_bytes,
+        })
+    }
+
+    /// An engine that gives answer after answer. A plan holds the rows that it read, in memory or
+    /// in files: it lets go of each with its answer.
+    pub(super) fn for_many(options: &RunOptions) -> Result<Self, Error> {
+        Ok(Self {
+            plans: Plans::default(),
+            ..Self::new(options)?
         })
     }
 
@@ -103,7 +119,7 @@ impl Engine {
         plan: &LogicalPlan,
     ) -> Result<SendableRecordBatchStream, Error> {
         let plan = self.physical(plan).await?;
-        self.plans.add(Arc::clone(&plan));
+        self.plans.add(&plan);
         self.execute(plan)
     }
 

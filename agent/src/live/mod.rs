@@ -3,6 +3,7 @@
 //! A feed gives packets bit by bit and says up to which time there will be no more, so that
 //! windows close. It knows nothing of queries; what runs them knows nothing of feeds.
 
+mod part;
 mod replay;
 mod tail;
 
@@ -30,6 +31,9 @@ pub struct Step {
 pub trait Feed: Send {
     /// What came, waiting for at most this long.
     fn next(&mut self, timeout: Duration) -> Result<Step, Error>;
+
+    /// Called now and then while nobody takes what it gave: whoever talks to it must not wait.
+    fn hear(&mut self) {}
 
     /// Ends it in order: what has arrived by now is still given.
     fn stop(&mut self);

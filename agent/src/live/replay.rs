@@ -23,6 +23,9 @@ const AHEAD_BYTES: usize = 64 << 20;
 const BIT_PACKETS: usize = 1 << 14;
 const BIT_BYTES: usize = 8 << 20;
 
+/// The time of packets without one that stand before all that have one: they are due at once.
+const NO_TIME: i64 = i64::MIN;
+
 /// How fast time goes by in a replay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speed {
@@ -73,8 +76,10 @@ pub struct Replay {
     /// Packets ahead, oldest first.
     ahead: BinaryHeap<Reverse<Held>>,
     ahead_bytes: usize,
-    /// Wall clock and packet time at the start.
+    /// Wall clock and packet time at the first packet that has a time.
     started: Option<(Instant, i64)>,
+    /// Disorder beyond what is put in order does not take back what was said to be complete.
+    complete_until_ns: i64,
     warnings: Vec<Warning>,
 }
 
@@ -112,7 +117,7 @@ impl Replay {
         for (number, input) in (0u64..).zip(inputs) {
             let first = input.open()?.next_frame().and_then(|frame| frame.time_ns);
             waiting.push(Waiting {
-                first_ns: first.unwrap_or(i64::MIN),
+                first_ns: first.unwrap_or(NO_TIME),
                 number,
                 input: input.clone(),
             });
@@ -126,6 +131,7 @@ impl Replay {
             ahead: BinaryHeap::new(),
             ahead_bytes: 0,
             started: None,
+            complete_until_ns: NO_TIME,
             warnings: Vec::new(),
         })
     }
@@ -171,14 +177,16 @@ impl Replay {
         Ok(())
     }
 
-    /// The time up to which packets are due now, and when the next moment is worth a look.
+    /// The time up to which packets are due now.
     fn clock(&mut self, next_ns: i64) -> i64 {
-        let (start, start_ns) = *self
-            .started
-            .get_or_insert_with(|| (Instant::now(), next_ns));
-        match self.speed {
-            Speed::Max => i64::MAX,
-            Speed::Times(times) => {
+        if next_ns > NO_TIME {
+            self.started
+                .get_or_insert_with(|| (Instant::now(), next_ns));
+        }
+        match (self.speed, self.started) {
+            (Speed::Max, _) => i64::MAX,
+            (Speed::Times(_), None) => NO_TIME,
+            (Speed::Times(times), Some((start, start_ns))) => {
                 let gone = start.elapsed().as_secs_f64() * times * 1e9;
                 // Saturates: a year at a million times is within.
                 start_ns.saturating_add(gone as i64)
@@ -223,8 +231,12 @@ impl Feed for Replay {
                 frames.push(held.frame());
             }
         }
-        let next_ns = self.ahead.peek().map(|Reverse(held)| held.time_ns);
-        step.complete_until_ns = next_ns.map(|next_ns| next_ns.min(due_ns));
+        if let Some(Reverse(next)) = self.ahead.peek() {
+            let complete_ns = next.time_ns.min(due_ns);
+            self.complete_until_ns = self.complete_until_ns.max(complete_ns);
+            step.complete_until_ns =
+                (self.complete_until_ns > NO_TIME).then_some(self.complete_until_ns);
+        }
         if !frames.is_empty() {
             step.bits.push(Bit::Frames {
                 frames: Arc::new(frames),
@@ -358,6 +370,51 @@ mod tests {
             // Never early; how late depends on the machine.
             assert!(started.elapsed() >= Duration::from_millis(expected_ms));
         }
+    }
+
+    /// A pcapng of Simple Packet Blocks, which have no time, and Enhanced ones by millisecond.
+    fn pcapng(times_ms: &[Option<u32>]) -> Input {
+        let mut bytes = Vec::new();
+        let mut block = |kind: u32, words: &[u32]| {
+            let length = 12 + 4 * words.len() as u32;
+            for word in [kind, length].iter().chain(words).chain([&length]) {
+                bytes.extend_from_slice(&word.to_le_bytes());
+            }
+        };
+        block(0x0a0d_0d0a, &[0x1a2b_3c4d, 1, u32::MAX, u32::MAX]);
+        block(1, &[1, 65_535]);
+        for time in times_ms {
+            match time {
+                None => block(3, &[4, 0]),
+                Some(time) => block(6, &[0, 0, time * 1000, 4, 4, 0]),
+            }
+        }
+        Input::from_bytes("test.pcapng", bytes)
+    }
+
+    /// The clock would else begin three centuries before the first packet.
+    #[test]
+    fn packets_without_a_time_are_due_with_those_before_them() {
+        let times = [None, None, Some(0), None, Some(300), None];
+        let mut replay = Replay::new(&[pcapng(&times)], "pcap", Speed::Times(2.0)).unwrap();
+        let started = Instant::now();
+        let mut played = Vec::new();
+        loop {
+            let step = replay.next(Duration::from_millis(5)).unwrap();
+            for bit in &step.bits {
+                let Bit::Frames { frames, .. } = bit else {
+                    panic!("{bit:?}");
+                };
+                played.extend(frames.times().map(|time| time.map(|time| time / 1_000_000)));
+            }
+            assert!(step.complete_until_ns.is_none_or(|until| until >= 0));
+            if step.over {
+                break;
+            }
+            assert!(started.elapsed() < Duration::from_secs(60), "{played:?}");
+        }
+        assert_eq!(played, times.map(|time| time.map(i64::from)));
+        assert!(started.elapsed() >= Duration::from_millis(150));
     }
 
     #[test]

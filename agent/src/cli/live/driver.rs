@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::super::args::AnswerArgs;
 use super::super::error::Error;
@@ -27,6 +27,10 @@ const STEPS_AHEAD: usize = 2;
 
 /// How long a feed may wait before it is asked again.
 const FEED_WAIT: Duration = Duration::from_millis(100);
+
+/// What the user is told when the clock is set back, the first time.
+const SET_BACK: &str = "the clock was set back: windows of the time that comes again come twice, \
+                        each with a part of their packets";
 
 /// A live query to run.
 pub(super) struct Job<'a> {
@@ -161,6 +165,7 @@ async fn follow(
             step = source.steps.recv() => match step {
                 None => return Ok(()),
                 Some(step) => {
+                    source.wake();
                     let step = step?;
                     let over = step.over;
                     take(live, view, step).await?;
@@ -181,15 +186,36 @@ async fn take(live: &mut Live, view: &mut View<'_>, step: Step) -> Result<(), Er
         live.push(bit).await?;
     }
     if let Some(until_ns) = step.complete_until_ns {
+        let was_set_back = live.is_set_back();
         let closed = live.close_until(until_ns, view.shows_windows()).await?;
         view.windows(live, &closed).await?;
+        if live.is_set_back() && !was_set_back {
+            view.note(SET_BACK);
+        }
     }
     view.refresh(live, false).await
 }
 
+type Given = Result<Step, live::Error>;
+
+/// Waits until there is room for a step; whom the feed listens to does not wait for that. Gives
+/// whether anybody still wants it.
+fn hand_over(mut step: Given, output: &mpsc::Sender<Given>, feed: &mut dyn Feed) -> bool {
+    loop {
+        step = match output.try_send(step) {
+            Ok(()) => return true,
+            Err(TrySendError::Closed(_)) => return false,
+            Err(TrySendError::Full(step)) => step,
+        };
+        // Whoever makes room says so, maybe before this.
+        std::thread::park_timeout(FEED_WAIT);
+        feed.hear();
+    }
+}
+
 /// The thread of the feed.
 struct Source {
-    steps: mpsc::Receiver<Result<Step, live::Error>>,
+    steps: mpsc::Receiver<Given>,
     /// Set to end it in order.
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Box<dyn Feed>>>,
@@ -214,7 +240,7 @@ impl Source {
                     }
                     let step = feed.next(FEED_WAIT);
                     let over = step.as_ref().map_or(true, |step| step.over);
-                    if output.blocking_send(step).is_err() || over {
+                    if !hand_over(step, &output, feed.as_mut()) || over {
                         return feed;
                     }
                 }
@@ -228,14 +254,62 @@ impl Source {
         })
     }
 
+    /// Lets it hand over the next step, if it waits for that.
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+
     /// Damage that it met. It must not wait for anybody any more.
     fn end(&mut self) -> Vec<Warning> {
         self.stop.store(true, Relaxed);
         self.steps.close();
         while self.steps.try_recv().is_ok() {}
+        self.wake();
         let thread = self.thread.take();
         self.feed = thread.and_then(|thread| thread.join().ok());
         let feed = self.feed.as_ref();
         feed.map(|feed| feed.warnings()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    /// Has always more, and somebody who talks to it.
+    struct Talked(Arc<AtomicU32>);
+
+    impl Feed for Talked {
+        fn next(&mut self, _: Duration) -> Result<Step, live::Error> {
+            Ok(Step::default())
+        }
+
+        fn hear(&mut self) {
+            self.0.fetch_add(1, Relaxed);
+        }
+
+        fn stop(&mut self) {}
+    }
+
+    #[test]
+    fn a_feed_listens_while_nobody_takes_what_it_gave() {
+        let heard = Arc::new(AtomicU32::new(0));
+        let mut source = Source::start(Box::new(Talked(Arc::clone(&heard))), None).unwrap();
+        let started = Instant::now();
+        while heard.load(Relaxed) < 3 {
+            assert!(started.elapsed() < FEED_WAIT * 100, "never heard");
+            std::thread::sleep(FEED_WAIT / 4);
+        }
+        // Room is taken at once.
+        for _ in 0..100 {
+            assert!(source.steps.blocking_recv().is_some());
+            source.wake();
+        }
+        let warnings = source.end();
+        assert!(warnings.is_empty() && started.elapsed() < FEED_WAIT * 100);
     }
 }

@@ -21,7 +21,6 @@ use super::args::{Every, GrowingArgs, QueryArgs, ReplayArgs};
 use super::courtesy::Courtesy;
 use super::error::Error;
 use super::{input, query, query_text};
-use crate::capfile;
 use crate::exec::RunOptions;
 use crate::exec::live::Bit;
 use crate::exec::scan::matches_tag;
@@ -39,7 +38,8 @@ const DEFAULT_EVERY: Duration = Duration::from_secs(10);
 pub(in crate::cli) fn replay(args: &ReplayArgs) -> Result<u8, Error> {
     let text = query_text::read(&args.text)?;
     let pipeline = query::resolve(&text, &args.answer)?;
-    let inputs = capfile::discover(&args.read)?;
+    let files = input::named(&args.read, &args.tag, &pipeline)?;
+    let inputs: Vec<_> = files.into_iter().map(|file| file.input).collect();
     let feed = Replay::new(&inputs, &args.tag, args.speed)?;
     let stops = Stops::listen().map_err(Error::Runtime)?;
     let job = Job {

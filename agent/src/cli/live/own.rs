@@ -142,6 +142,10 @@ impl Feed for OwnCapture {
         Ok(step)
     }
 
+    fn hear(&mut self) {
+        self.following.hear();
+    }
+
     fn stop(&mut self) {
         // It ends in order, and the store's end is then the query's.
         if !std::mem::replace(&mut self.stopped, true)

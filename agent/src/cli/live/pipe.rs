@@ -22,6 +22,8 @@ pub(super) struct Pipe<'a> {
     stdout: Stdout,
     output: Option<Output>,
     shown: bool,
+    /// Notes of the last answer: what the next has, too, is not said again.
+    notes: Vec<String>,
 }
 
 impl<'a> Pipe<'a> {
@@ -38,6 +40,7 @@ impl<'a> Pipe<'a> {
             stdout,
             output: None,
             shown: false,
+            notes: Vec::new(),
         }
     }
 
@@ -88,7 +91,7 @@ impl<'a> Pipe<'a> {
             let gap = if self.shown { "\n" } else { "" };
             writeln!(text, "{gap}{title}")?;
         }
-        let missed = output::show(
+        let mut shown = output::show(
             answer,
             output.format,
             options,
@@ -99,6 +102,8 @@ impl<'a> Pipe<'a> {
         .await?;
         self.shown = true;
         self.stdout.write_all(&text)?;
-        Ok(missed)
+        let before = std::mem::replace(&mut self.notes, shown.notes.clone());
+        shown.notes.retain(|note| !before.contains(note));
+        Ok(shown.told())
     }
 }

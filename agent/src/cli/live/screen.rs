@@ -36,6 +36,8 @@ pub(super) struct Screen<'a> {
     took: Duration,
     entered: bool,
     note: Option<String>,
+    /// What the picture does not show, in a line of its own above.
+    notes: String,
 }
 
 impl<'a> Screen<'a> {
@@ -48,6 +50,7 @@ impl<'a> Screen<'a> {
             took: Duration::ZERO,
             entered: false,
             note: None,
+            notes: String::new(),
         }
     }
 
@@ -65,13 +68,12 @@ impl<'a> Screen<'a> {
         let (width, height) = terminal::size();
         let width = self.args.width.map_or(width, usize::from);
         let height = self.args.height.map_or(height, usize::from);
-        let below = 1 + usize::from(self.note.is_some());
         let mut answer = live.answer().await?;
         let output = Output::choose(self.args, &answer.shape)?;
-        let room = height.saturating_sub(below).max(1);
+        let room = height.saturating_sub(self.below()).max(1);
         let options = output.options(self.args, self.pipeline, (width, room));
         let mut picture = Vec::new();
-        output::show(
+        let shown = output::show(
             &mut answer,
             output.format,
             options,
@@ -80,21 +82,24 @@ impl<'a> Screen<'a> {
             |_| Ok(Missed::default()),
         )
         .await?;
+        // Printed they would stand in the picture.
+        self.notes = shown.notes.join("; ");
+        let room = height.saturating_sub(self.below()).max(1);
         let picture = String::from_utf8_lossy(&picture);
-        self.paint(&picture, room, width, live)?;
+        let frame = self.frame(&picture, room, width, &self.status(live));
+        self.paint(&frame)?;
         self.drawn = Some(Instant::now());
         self.took = started.elapsed();
         Ok(())
     }
 
-    fn paint(&mut self, picture: &str, room: usize, width: usize, live: &Live) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        let mut frame = String::new();
-        if !self.entered {
-            self.entered = true;
-            frame.push_str(ENTER);
-        }
-        frame.push_str(HOME);
+    /// Lines below the picture.
+    fn below(&self) -> usize {
+        1 + usize::from(self.note.is_some()) + usize::from(!self.notes.is_empty())
+    }
+
+    fn frame(&self, picture: &str, room: usize, width: usize, status: &str) -> String {
+        let mut frame = String::from(HOME);
         let lines: Vec<&str> = picture.lines().collect();
         let fits = lines.len() <= room;
         let shown = if fits {
@@ -114,11 +119,20 @@ impl<'a> Screen<'a> {
             frame.push_str("\r\n");
         }
         frame.push_str(CLEAR_BELOW);
-        if let Some(note) = &self.note {
+        let of_picture = Some(&self.notes).filter(|notes| !notes.is_empty());
+        for note in of_picture.into_iter().chain(&self.note) {
             frame.push_str(&cut(&format!("note: {note}"), width));
             frame.push_str("\r\n");
         }
-        frame.push_str(&cut(&self.status(live), width));
+        frame.push_str(&cut(status, width));
+        frame
+    }
+
+    fn paint(&mut self, frame: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if !std::mem::replace(&mut self.entered, true) {
+            out.write_all(ENTER.as_bytes())?;
+        }
         out.write_all(frame.as_bytes())?;
         out.flush()
     }
@@ -168,7 +182,33 @@ fn cut(line: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        answer: AnswerArgs,
+    }
+
+    #[test]
+    fn notes_stand_below_the_picture() {
+        let args = Only::parse_from(["test"]).answer;
+        let (tree, _) = crate::lang::parse("tag=pcap packet frame.Len | table Len");
+        let pipeline = crate::plan::resolve(&tree.unwrap()).unwrap();
+        let mut screen = Screen::new(&args, &pipeline);
+        assert_eq!(screen.below(), 1);
+        screen.note("the agent is gone");
+        screen.notes = "only 2 of 3 are shown".to_owned();
+        assert_eq!(screen.below(), 3);
+        let frame = screen.frame("a\nb\nc\n", 2, 80, "live");
+        let below = "note: only 2 of 3 are shown\r\nnote: the agent is gone\r\nlive";
+        assert!(
+            frame.ends_with(&format!("2 lines more\x1b[K\r\n\x1b[J{below}")),
+            "{frame:?}"
+        );
+    }
 
     #[test]
     fn lines_are_cut_to_the_width() {

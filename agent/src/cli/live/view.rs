@@ -129,7 +129,16 @@ impl<'a> View<'a> {
         let output = Output::choose(self.args, &answer.shape)?;
         let options = output.options(self.args, self.pipeline, terminal::size());
         let writer = output.open_or(self.stops.stdout())?;
-        output::show(&mut answer, output.format, options, writer, &mut 0, missed).await
+        let mut rows = 0;
+        let shown = output::show(
+            &mut answer,
+            output.format,
+            options,
+            writer,
+            &mut rows,
+            missed,
+        );
+        Ok(shown.await?.told())
     }
 }
 

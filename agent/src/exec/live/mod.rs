@@ -46,6 +46,14 @@ use crate::wall;
 /// The share of the memory limit that the state of the query may take before it goes to files.
 const STATE_SHARE: usize = 4;
 
+/// What stands for the start of the window of packets without a time. It closes with the last: to
+/// no time before are they all there. Rows of packets wait for nothing.
+const NO_TIME: i64 = i64::MIN;
+
+/// A clock that falls behind what was complete by more than this was set back: less is what packets
+/// are late by themselves.
+const SET_BACK_NS: i64 = 5_000_000_000;
+
 /// A live query.
 pub struct Live {
     engine: Engine,
@@ -65,6 +73,7 @@ pub struct Live {
     closed: Vec<Tape>,
     /// Windows that start before have closed.
     closed_until_ns: i64,
+    set_back: bool,
     late: u64,
     after_window: u64,
     seam: Seam,
@@ -116,7 +125,7 @@ impl Live {
             partitions: options.partitions.max(2),
             ..options.clone()
         };
-        let engine = Engine::new(&options)?;
+        let engine = Engine::for_many(&options)?;
         let now_ns = wall::now_ns();
         let range = time_range(pipeline, &options, now_ns);
         let source = Source::default();
@@ -164,6 +173,7 @@ impl Live {
             open: BTreeMap::new(),
             closed: Vec::new(),
             closed_until_ns: i64::MIN,
+            set_back: false,
             late: 0,
             after_window: 0,
             seam: Seam::default(),
@@ -210,6 +220,12 @@ impl Live {
         self.after_window
     }
 
+    /// Whether the clock of the packets was set back. What was open then was closed, so that no
+    /// window waits for the clock to come there again; the same windows open again.
+    pub fn is_set_back(&self) -> bool {
+        self.set_back
+    }
+
     /// What the scans met so far.
     pub fn report(&self) -> &Arc<ScanReport> {
         &self.report
@@ -234,7 +250,8 @@ impl Live {
         self.seam = bit.seam(self.window_ns).unwrap_or(self.seam);
         for (start, part) in bit.by_window(self.window_ns) {
             let (start, end) = self.seam.around(start, self.window_ns);
-            let is_late = end <= self.closed_until_ns;
+            // Rows stand for themselves: late ones are shown with the next window that closes.
+            let is_late = self.keeps && start != NO_TIME && end <= self.closed_until_ns;
             if is_late && self.first.is_some() {
                 self.late += part.len();
                 continue;
@@ -258,7 +275,7 @@ impl Live {
                 };
                 tape.add(&self.engine, plan).await?;
             }
-            if is_late && start != i64::MIN {
+            if is_late {
                 self.after_window += part.len();
                 self.keep(&tapes).await?;
             } else {
@@ -270,17 +287,40 @@ impl Live {
 
     /// Closes the windows that end at or before a time, together; `i64::MAX` closes all. `each`
     /// is for callers that show every window: it gives one entry per window, else one in all.
+    ///
+    /// A time that is well before an earlier one closes all, and windows open again from it on.
     pub async fn close_until(&mut self, time_ns: i64, each: bool) -> Result<Vec<Closed>, Error> {
+        let start_ns = window_start(time_ns, self.window_ns, 0);
+        if time_ns.saturating_add(SET_BACK_NS) < self.closed_until_ns {
+            self.set_back = true;
+            let closed = self.close(i64::MAX, each).await?;
+            self.closed_until_ns = start_ns;
+            return Ok(closed);
+        }
+        let until_ns = match time_ns {
+            i64::MAX => i64::MAX,
+            _ => start_ns,
+        };
+        self.closed_until_ns = self.closed_until_ns.max(until_ns);
+        self.close(time_ns, each).await
+    }
+
+    async fn close(&mut self, time_ns: i64, each: bool) -> Result<Vec<Closed>, Error> {
         let mut closed: Vec<Closed> = Vec::new();
-        while let Some(entry) = self.open.first_entry() {
-            let key = *entry.key();
+        let first = match self.keeps && time_ns < i64::MAX {
+            true => NO_TIME + 1,
+            false => NO_TIME,
+        };
+        while let Some((&key, _)) = self.open.range(first..).next() {
             let (start_ns, end_ns) = self.seam.around(key, self.window_ns);
             if end_ns > time_ns {
                 break;
             }
-            let rows = entry.remove();
+            let Some(rows) = self.open.remove(&key) else {
+                break;
+            };
             let span = match key {
-                i64::MIN => Span::NoTime,
+                NO_TIME => Span::NoTime,
                 _ if self.seam.ends_past(end_ns) => Span::Before(end_ns),
                 _ => Span::From(start_ns, end_ns),
             };
@@ -293,10 +333,6 @@ impl Live {
                 _ => closed.push(Closed { span, rows }),
             }
         }
-        self.closed_until_ns = self.closed_until_ns.max(match time_ns {
-            i64::MAX => i64::MAX,
-            time_ns => window_start(time_ns, self.window_ns, 0),
-        });
         for window in &mut closed {
             if let Some(first) = &self.first {
                 let rows = self.through(first, &window.rows).await?;

@@ -10,6 +10,7 @@ use datafusion::physical_plan::stream::EmptyRecordBatchStream;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 
+use super::NO_TIME;
 use crate::exec::functions::window::window_start;
 use crate::exec::rows::Rows;
 use crate::exec::scan::{CaptureScanExec, Held, ScanFile, ScanOptions};
@@ -110,7 +111,7 @@ impl Bit {
         }
     }
 
-    /// The packets by start of their window, oldest first; those without a time at `i64::MIN`.
+    /// The packets by start of their window, oldest first; those without a time at [`NO_TIME`].
     ///
     /// Of files, all windows before the last are one part: nothing comes to them any more.
     pub(super) fn by_window(&self, window_ns: i64) -> Vec<(i64, Part)> {
@@ -118,7 +119,7 @@ impl Bit {
             Self::Frames { frames, tag } => {
                 let mut windows: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
                 for (place, time) in frames.times().enumerate() {
-                    let start = time.map_or(i64::MIN, |time| window_start(time, window_ns, 0));
+                    let start = time.map_or(NO_TIME, |time| window_start(time, window_ns, 0));
                     windows.entry(start).or_default().push(place);
                 }
                 let held = |places| {

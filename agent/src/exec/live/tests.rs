@@ -283,6 +283,28 @@ async fn a_window_answers_by_itself() {
     assert_eq!(live.late_packets(), 1);
 }
 
+/// A plan holds the rows that its answer was made of.
+#[tokio::test]
+async fn nothing_stays_of_answers_that_were_given() {
+    let frames = frames(&inputs(&["bittorrent/small_torrent_mse.pcap"]));
+    let query = "packet ipv4.SrcIP | count by SrcIP | chart count by SrcIP";
+    let (options, report) = (RunOptions::default(), Arc::new(ScanReport::default()));
+    let live = Live::new(&pipeline(query), &options, SECOND, report).await;
+    let mut live = live.unwrap();
+    for one in frames.iter().take(20) {
+        let bit = Bit::Frames {
+            frames: Arc::new(one.clone()),
+            tag: "pcap".into(),
+        };
+        live.push(&bit).await.unwrap();
+        let answer = live.answer().await.unwrap();
+        let plans = answer.plans.clone();
+        assert!(rows(answer, query).await.len() > 1);
+        assert_eq!(plans.list().len(), 0);
+        assert_eq!(live.engine.plans.list().len(), 0);
+    }
+}
+
 /// Where no window counts by itself, the answer has them; those who saw the window do not.
 #[tokio::test]
 async fn what_comes_after_its_window_is_in_the_answer_and_counted() {
@@ -302,6 +324,94 @@ async fn what_comes_after_its_window_is_in_the_answer_and_counted() {
     assert_eq!((live.packets_after_window(), live.late_packets()), (1, 0));
     let rows = rows(live.answer().await.unwrap(), query).await;
     assert!(rows.iter().any(|row| row == "2"), "{rows:?}");
+}
+
+/// They need no window: there is no answer over all that would have them.
+#[tokio::test]
+async fn rows_that_come_after_their_window_are_shown_with_the_next() {
+    let frames = frames(&inputs(&["bittorrent/small_torrent_mse.pcap"]));
+    let query = "packet frame.Len | table -nt Len";
+    let (options, report) = (RunOptions::default(), Arc::new(ScanReport::default()));
+    let live = Live::new(&pipeline(query), &options, SECOND, report).await;
+    let mut live = live.unwrap();
+    let mut shown = 0;
+    for at in [frames.len() - 1, 0, 1] {
+        let bit = Bit::Frames {
+            frames: Arc::new(frames[at].clone()),
+            tag: "pcap".into(),
+        };
+        live.push(&bit).await.unwrap();
+        let newest = frames.iter().flat_map(Frames::times).flatten().max();
+        let until_ns = newest.unwrap() + 2 * SECOND;
+        for window in live.close_until(until_ns, true).await.unwrap() {
+            let answer = live.window_answer(&window).await.unwrap();
+            shown += rows(answer, query).await.len() - 1;
+        }
+    }
+    assert_eq!(shown, 3);
+    assert_eq!((live.packets_after_window(), live.late_packets()), (0, 0));
+}
+
+/// They come at any time, and are of one window.
+#[tokio::test]
+async fn packets_without_a_time_are_never_late() {
+    let mut frames = frames(&inputs(&["bittorrent/small_torrent_mse.pcap"]));
+    frames.truncate(60);
+    for (n, one) in frames.iter_mut().enumerate() {
+        let mut frame = one.get(0).unwrap();
+        frame.time_ns = frame.time_ns.filter(|_| n % 3 > 0);
+        let mut changed = Frames::default();
+        changed.push(frame);
+        *one = changed;
+    }
+    for query in [
+        "packet frame.Len | count by Len over 1s | table -nt Len count",
+        "packet frame.Len | count by Len | table -nt Len count",
+        "packet frame.Len | count | chart count",
+    ] {
+        let options = RunOptions::default();
+        let (expected, _) = live(query, &frames, frames.len(), false, &options).await;
+        assert!(expected.len() > 1, "{expected:?}");
+        for each in [false, true] {
+            let (got, _) = live(query, &frames, 5, each, &options).await;
+            same(&got, &expected, query);
+        }
+    }
+}
+
+/// All packets would be late until the clock is again where it was.
+#[tokio::test]
+async fn windows_open_again_when_the_clock_is_set_back() {
+    let frames = frames(&inputs(&["bittorrent/small_torrent_mse.pcap"]));
+    for query in [
+        "packet frame.Len | count by Len over 1s | table -nt Len count",
+        "packet frame.Len | count by Len | table -nt Len count",
+        "packet frame.Len | table -nt Len",
+    ] {
+        let (options, report) = (RunOptions::default(), Arc::new(ScanReport::default()));
+        let live = Live::new(&pipeline(query), &options, SECOND, report).await;
+        let mut live = live.unwrap();
+        let time_ns = frames[0].times().next().unwrap().unwrap();
+        let bit = Bit::Frames {
+            frames: Arc::new(frames[0].clone()),
+            tag: "pcap".into(),
+        };
+        let hour = 3600 * SECOND;
+        // Open, then closed because the clock is behind; and once more an hour later.
+        let mut shown = Vec::new();
+        let after = time_ns + SECOND;
+        for until_ns in [time_ns, time_ns - hour, time_ns, after, after] {
+            live.push(&bit).await.unwrap();
+            let closed = live.close_until(until_ns, true).await.unwrap();
+            shown.push(closed.len());
+            assert_eq!(live.is_set_back(), shown.len() > 1, "{query}");
+        }
+        // The last is late by a second, as packets are.
+        let last = usize::from(!live.has_final_answer());
+        assert_eq!(shown, [0, 1, 0, 1, last], "{query}");
+        let late = live.packets_after_window() + live.late_packets();
+        assert_eq!(late, u64::from(live.has_final_answer()), "{query}");
+    }
 }
 
 /// What is there and what comes meet in the middle of a window, which is one.
