@@ -12,7 +12,7 @@ use super::loss::{self, LossEntry};
 use super::lower::{TimeRange, lower};
 use super::scan::{CaptureTable, ScanFile, ScanOptions, ScanReport, column_name};
 use crate::plan::loss::TAG;
-use crate::plan::pipeline::{Op, Pipeline, SourceColumn, TimeBound};
+use crate::plan::pipeline::{Op, Pipeline, SourceColumn, TimeBound, whole_seconds};
 use crate::shape::Shape;
 use crate::store::Skipped;
 use crate::types::OutputColumn;
@@ -169,8 +169,34 @@ pub(super) fn time_range(pipeline: &Pipeline, options: &RunOptions, now_ns: i64)
             _ => now_ns.saturating_add(by),
         }),
     };
+    let own = |bound, other| own(bound, other).map(whole_seconds);
     TimeRange {
         start: own(pipeline.start, pipeline.end).or(options.from_ns),
         end: own(pipeline.end, pipeline.start).or(options.to_ns),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{lang, plan};
+
+    #[test]
+    fn a_query_asks_for_whole_seconds_and_options_for_what_they_say() {
+        let now_ns = 1_000_000_000_500;
+        let asked = |text: &str| {
+            let tree = lang::parse(text).0.unwrap();
+            let options = RunOptions {
+                from_ns: Some(7),
+                to_ns: Some(9),
+                ..RunOptions::default()
+            };
+            span_ns(&plan::resolve(&tree).unwrap(), &options, now_ns)
+        };
+        let query = "packet frame.Len | table Len";
+        assert_eq!(asked(query), (Some(7), Some(9)));
+        let range = format!("tag=pcap start=-90s end=-1500ms {query}");
+        let second = 1_000_000_000;
+        assert_eq!(asked(&range), (Some(910 * second), Some(998 * second)));
     }
 }

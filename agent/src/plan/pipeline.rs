@@ -77,6 +77,13 @@ pub enum TimeBound {
     RelativeToOther(i64),
 }
 
+/// The start of the second that a time lies in: time constraints are of whole seconds.
+pub fn whole_seconds(ns: i64) -> i64 {
+    const SECOND: i64 = 1_000_000_000;
+    // Below the first whole second that 64 bits hold there is nothing to go down to.
+    ns.checked_sub(ns.rem_euclid(SECOND)).unwrap_or(ns)
+}
+
 /// A column that the scan makes of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SourceColumn {

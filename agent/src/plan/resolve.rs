@@ -4,7 +4,7 @@ use super::arguments::Args;
 use super::condense::DEFAULT_WINDOW;
 use super::loss;
 use super::modules::TEXT;
-use super::pipeline::{Pipeline, SourceColumn, StageRef, TimeBound};
+use super::pipeline::{Pipeline, SourceColumn, StageRef, TimeBound, whole_seconds};
 use super::prune::prune;
 use super::registry::{self, Availability, Kind, ModuleSpec};
 use super::report::{Outcome, error, hinted, warning};
@@ -239,14 +239,6 @@ fn bound(body: &Body, key: &str, scope: &mut Scope) -> Option<TimeBound> {
             None
         }
     }
-}
-
-/// Ranges are of whole seconds: both bounds are that of the second they lie in. What is relative
-/// to now is as exact as now is.
-fn whole_seconds(ns: i64) -> i64 {
-    const SECOND: i64 = 1_000_000_000;
-    // Below the first whole second that 64 bits hold there is nothing to go down to.
-    ns.checked_sub(ns.rem_euclid(SECOND)).unwrap_or(ns)
 }
 
 /// Warns of a range that no packet can be in.

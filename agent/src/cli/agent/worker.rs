@@ -66,6 +66,9 @@ impl Teller for Told {
     }
 
     fn status(&mut self, status: &Status) {
+        // Interfaces come and go for as long as the machine runs.
+        let known = |name: &String| status.interfaces.values().any(|state| state.name == *name);
+        self.modes.retain(|name, _| known(name));
         for state in status.interfaces.values() {
             let before = self.modes.insert(state.name.clone(), state.mode);
             if let (Some(mode), None | Some(None)) = (state.mode, before) {
