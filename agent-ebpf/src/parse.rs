@@ -8,7 +8,8 @@ use agent_common::event::marks;
 use agent_common::net::{
     ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_OFFSET, ETHERTYPE_QINQ, ETHERTYPE_VLAN,
     FRAGMENT_HEADER_BYTES, IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, MAX_IPV6_EXTENSIONS,
-    MAX_VLAN_TAGS, PROTOCOL_FRAGMENT, PROTOCOL_TCP, VLAN_TAG_BYTES, has_ports, is_ipv6_extension,
+    MAX_VLAN_TAGS, PROTOCOL_FRAGMENT, PROTOCOL_HOP_BY_HOP, PROTOCOL_TCP, VLAN_TAG_BYTES, has_ports,
+    is_ipv6_extension,
 };
 
 use crate::frame::Headers;
@@ -113,14 +114,30 @@ fn ipv6(packet: &mut impl Headers, offset: usize, event: &mut TupleEvent) -> Wal
     let protocol = header.u8::<6>();
     event.protocol = protocol;
     event.mark(marks::IP);
-    // Zero is a jumbogram (RFC 2675): the frame's end is the packet's.
-    let length = usize::from(header.u16::<4>());
-    let available = if length == 0 { usize::MAX } else { length };
     let start = offset + IPV6_HEADER_BYTES;
+    let available = match usize::from(header.u16::<4>()) {
+        0 if protocol == PROTOCOL_HOP_BY_HOP => jumbo_length(packet, start),
+        length => length,
+    };
     if protocol != PROTOCOL_FRAGMENT && !is_ipv6_extension(protocol) {
         return ports(packet, protocol, start, available, event);
     }
     extensions(packet, protocol, start, available, event)
+}
+
+/// Payload length of a jumbogram (RFC 2675), whose option is the first of its hop-by-hop header;
+/// without it a payload length of 0 is that of an empty payload.
+#[inline(always)]
+fn jumbo_length(packet: &mut impl Headers, offset: usize) -> usize {
+    const OPTION: u16 = 0xc204;
+    match packet.header::<8>(offset) {
+        Some(header) if header.u16::<2>() == OPTION => {
+            let length = u32::from_be(header.raw_u32::<4>());
+            // What 16 bits can say is an error here (RFC 2675, 3).
+            if length > 0xffff { length as usize } else { 0 }
+        }
+        _ => 0,
+    }
 }
 
 /// Steps over extension headers, then reads the ports.
@@ -132,6 +149,9 @@ fn extensions(
     payload: usize,
     event: &mut TupleEvent,
 ) -> Walk {
+    if payload == 0 {
+        return Err(Stop::TooShort);
+    }
     let mut protocol = first;
     let mut offset = start;
     for _ in 0..MAX_IPV6_EXTENSIONS {

@@ -48,6 +48,50 @@ fn tuples_are_what_the_decoder_reads() {
     assert!(walked > 1000, "{walked}");
 }
 
+/// A TCP segment in IPv6 that states a payload length of 0, behind what `options` has.
+fn of_length_0(next: u8, options: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2; 12];
+    frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, next, 64]);
+    frame.extend([0x20; 16]);
+    frame.extend([0x21; 16]);
+    frame.extend(options);
+    frame.extend([0x30, 0x39, 1, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2]);
+    frame.resize(frame.len() + 6, 0);
+    frame
+}
+
+#[test]
+fn a_payload_length_of_0_is_none_unless_an_option_says_another() {
+    let Some(mut kernel) = Kernel::configured(ROOMY, ALL) else {
+        return;
+    };
+    let jumbo = [6, 0, 0xc2, 4, 0, 1, 0, 0];
+    for (next, options, ports) in [
+        (6, &[][..], None),
+        (0, &jumbo, Some((12_345, 443))),
+        // Less than 16 bits can say; another option.
+        (0, &[6, 0, 0xc2, 4, 0, 0, 0xff, 0xff], None),
+        (0, &[6, 0, 1, 4, 0, 0, 0, 0], None),
+        // A later fragment, if it were there.
+        (44, &[6, 0, 0, 8, 0, 0, 0, 1], None),
+    ] {
+        let frame = of_length_0(next, options);
+        kernel.run(&frame, 1).unwrap();
+        let [event] = kernel.drain().try_into().unwrap();
+        let place = format!("{options:?}");
+        assert_eq!(event.ports(), ports, "{place}");
+        let frame = Frame {
+            time_ns: None,
+            wire_len: frame.len() as u32,
+            link_type: flowsift::frame::LinkType(1),
+            interface: "",
+            offset: 0,
+            data: &frame,
+        };
+        assert!(check_tuple(&event, &frame, &place), "{place}");
+    }
+}
+
 #[test]
 fn packets_are_cut_at_the_snap_length() {
     let folder = captures();
