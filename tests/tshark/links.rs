@@ -174,35 +174,70 @@ fn over_nsh(packet: &Packet) -> Vec<Frame> {
     frames
 }
 
-/// 802.11 data frames: every direction, with quality of service, an HT field, aggregated.
-fn over_wireless(packet: &Packet) -> Vec<Frame> {
-    let address = |last| [2, 0, 0, 0, 0, last];
+fn station(last: u8) -> [u8; 6] {
+    [2, 0, 0, 0, 0, last]
+}
+
+/// The MAC header of an 802.11 data frame, of which the two lowest flags are the direction.
+fn wireless_header(control: u8, flags: u8, quality: &[u8]) -> Frame {
+    let mut header = vec![control, flags, 0, 0];
+    for last in 1..=3 {
+        header.extend(station(last));
+    }
+    header.extend([0x10, 0]);
+    if flags & 3 == 3 {
+        header.extend(station(4));
+    }
+    header.extend(quality);
+    header
+}
+
+/// Headers and bodies of 802.11 data frames: every direction, with quality of service, an HT
+/// field, aggregated, of a mesh.
+fn wireless_parts(packet: &Packet) -> Vec<(Frame, Frame)> {
     let body = rfc1042(packet);
-    let mut frames = Vec::new();
+    let mut parts = Vec::new();
     for direction in 0..=3 {
         for (control, order, quality) in [
             (0x08, 0, &[][..]),
             (0x88, 0, &[5, 0]),
             (0x88, 0x80, &[5, 0, 0, 0, 0, 0]),
-            (0x88, 0, &[0x85, 0]),
         ] {
-            let mut frame = vec![control, direction | order, 0, 0];
-            for last in 1..=3 {
-                frame.extend(address(last));
-            }
-            frame.extend([0x10, 0]);
-            if direction == 3 {
-                frame.extend(address(4));
-            }
-            frame.extend(quality);
-            if quality.first() == Some(&0x85) {
-                frame.extend([address(1), address(2)].concat());
-                frame.extend(u16::try_from(body.len()).unwrap().to_be_bytes());
-            }
-            frame.extend(&body);
-            frames.push(frame);
+            let header = wireless_header(control, direction | order, quality);
+            parts.push((header, body.clone()));
         }
+        let length = u16::try_from(body.len()).unwrap();
+        let aggregated = typed(&[station(1), station(2)].concat(), length, &body);
+        parts.push((wireless_header(0x88, direction, &[0x85, 0]), aggregated));
     }
+    for (direction, addresses) in [(2, 0), (2, 1), (3, 0), (3, 2)] {
+        let mut control = vec![addresses, 31, 1, 0, 0, 0];
+        control.extend((0..addresses).flat_map(|n| station(7 + n)));
+        let header = wireless_header(0x88, direction, &[5, 1]);
+        parts.push((header, join(&control, &body)));
+    }
+    parts
+}
+
+fn over_wireless(packet: &Packet) -> Vec<Frame> {
+    let parts = wireless_parts(packet);
+    let mut frames: Vec<Frame> = parts.iter().map(|(head, body)| join(head, body)).collect();
+    let body = rfc1042(packet);
+    // Ethernet in the place of LLC, and padding before it; a first fragment; another protocol.
+    for (direction, addresses) in [
+        (0, [1, 2]),
+        (1, [3, 9]),
+        (2, [9, 3]),
+        (3, [3, 4]),
+        (2, [8, 9]),
+    ] {
+        let ethernet = addresses.map(station).concat();
+        let ethernet = typed(&ethernet, packet.kind, &packet.bytes);
+        frames.push(join(&wireless_header(8, direction, &[]), &ethernet));
+    }
+    frames.push([&wireless_header(8, 2, &[])[..], &[0, 0], &body].concat());
+    frames.push(join(&wireless_header(8, 6, &[]), &body));
+    frames.push(join(&wireless_header(9, 2, &[]), &body));
     frames
 }
 
@@ -225,6 +260,11 @@ fn over_radiotap(packet: &Packet) -> Vec<Frame> {
             }
             frames.push(frame);
         }
+    }
+    // The MAC header padded to a multiple of four bytes.
+    for (mut header, body) in wireless_parts(packet) {
+        header.resize(header.len().next_multiple_of(4), 0);
+        frames.push([&[0, 0, 9, 0, 2, 0, 0, 0, 0x20], &header[..], &body].concat());
     }
     frames
 }

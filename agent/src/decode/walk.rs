@@ -23,6 +23,8 @@ pub(super) enum Next<'a> {
     Ppp(&'a [u8]),
     Mpls(&'a [u8]),
     Dot11(&'a [u8]),
+    /// The same, with the MAC header padded to a multiple of four bytes.
+    Dot11Padded(&'a [u8]),
     /// IP of the version that the first nibble says.
     Ip(&'a [u8]),
     Ipv4(&'a [u8]),
@@ -41,7 +43,8 @@ pub(super) fn walk<'a>(packet: &mut Packet<'a>, mut next: Next<'a>) {
             Next::Llc(data) => llc(data),
             Next::Ppp(data) => ppp(data),
             Next::Mpls(data) => mpls(packet, data),
-            Next::Dot11(data) => dot11::data_frame(packet, data),
+            Next::Dot11(data) => dot11::data_frame(packet, data, false),
+            Next::Dot11Padded(data) => dot11::data_frame(packet, data, true),
             Next::Ip(data) => match data.first().map(|b| b >> 4) {
                 Some(4) => Next::Ipv4(data),
                 Some(6) => Next::Ipv6(data),
@@ -154,7 +157,7 @@ fn llc(data: &[u8]) -> Next<'_> {
 }
 
 /// Bytes between SNAP behind LLC and a bridged Ethernet frame (RFC 2684, 5.2).
-pub(super) const BRIDGE_PAD: usize = 2;
+const BRIDGE_PAD: usize = 2;
 
 /// SNAP: organisation and protocol; a bridged frame stands behind so many bytes of padding.
 pub(super) fn snap(data: &[u8], bridge_pad: usize) -> Next<'_> {
