@@ -46,7 +46,15 @@ fn ppp_variants(packet: &Packet) -> Vec<Frame> {
         return vec![];
     };
     let short = u8::try_from(number).unwrap();
+    let whole = ethernet(packet.kind, &packet.bytes);
     vec![
+        // Another control byte; an EtherType; bridging; multilink, whole and the first part.
+        typed(&[0xff, 0x13], number, &packet.bytes),
+        typed(&[0xff, 3], packet.kind, &packet.bytes),
+        join(&[0xff, 3, 0, 0x31, 0, 1], &whole),
+        typed(&[0xff, 3, 0, 0x3d, 0xc0, 0, 0, 1], number, &packet.bytes),
+        typed(&[0xff, 3, 0, 0x3d, 0x80, 0, 0, 2], number, &packet.bytes),
+        join(&[0xff, 3, 0, 0x4b], &rfc1042(packet)),
         typed(&[0xff, 3], number, &packet.bytes),
         typed(&[], number, &packet.bytes),
         join(&[0xff, 3, short], &packet.bytes),
@@ -119,6 +127,9 @@ fn over_ethernet(packet: &Packet) -> Vec<Frame> {
     frames.extend(over_nsh(packet));
     if let Some(session) = pppoe(packet) {
         frames.push(ethernet(0x8864, &session));
+        let mut other_code = session.clone();
+        other_code[1] = 9;
+        frames.push(ethernet(0x8864, &other_code));
         let tagged_session = Packet {
             kind: 0x8864,
             bytes: session,
@@ -321,14 +332,46 @@ fn over_nflog(packet: &Packet) -> Vec<Frame> {
     vec![[&prefix[..], &length.to_le_bytes(), &[9, 0], &packet.bytes].concat()]
 }
 
-fn cooked(packet: &Packet) -> Frame {
-    let head = [0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0];
-    typed(&head, packet.kind, &packet.bytes)
+/// Hardware types, protocols and what they carry, of Linux cooked frames.
+fn cooked_parts(packet: &Packet) -> Vec<(u16, u16, Frame)> {
+    let whole = ethernet(packet.kind, &packet.bytes);
+    let mut parts = vec![
+        (1, packet.kind, packet.bytes.clone()),
+        (1, 3, whole.clone()),
+        (1, 4, rfc1042(packet)),
+        (803, packet.kind, packet.bytes.clone()),
+        (778, 0x88be, whole.clone()),
+        (778, 0x6558, whole),
+        (824, packet.kind, packet.bytes.clone()),
+    ];
+    parts.extend(ppp(&[0xff, 3], packet).map(|frame| (1, 7, frame)));
+    parts.extend(ppp(&[], packet).map(|frame| (778, 0x880b, frame)));
+    let over_radio = over_radiotap(packet).into_iter().take(1);
+    parts.extend(over_radio.map(|frame| (803, 4, frame)));
+    if is_ip(packet) {
+        let relayed = over_frame_relay(packet).into_iter();
+        parts.extend(relayed.map(|frame| (770, 0, frame)));
+    }
+    parts
 }
 
-fn cooked2(packet: &Packet) -> Frame {
-    let rest = [0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0];
-    typed(&[], packet.kind, &join(&rest, &packet.bytes))
+fn cooked(packet: &Packet) -> Vec<Frame> {
+    let frame = |(hardware, protocol, body): (u16, u16, Frame)| {
+        let address = [0, 6, 2, 0, 0, 0, 0, 2, 0, 0];
+        let head = [&[0, 0], &hardware.to_be_bytes()[..], &address].concat();
+        typed(&head, protocol, &body)
+    };
+    cooked_parts(packet).into_iter().map(frame).collect()
+}
+
+fn cooked2(packet: &Packet) -> Vec<Frame> {
+    let frame = |(hardware, protocol, body): (u16, u16, Frame)| {
+        let address = [0, 6, 2, 0, 0, 0, 0, 2, 0, 0];
+        let head = [0, 0, 0, 0, 0, 2];
+        let rest = [&head, &hardware.to_be_bytes()[..], &address, &body].concat();
+        typed(&[], protocol, &rest)
+    };
+    cooked_parts(packet).into_iter().map(frame).collect()
 }
 
 /// A header of a fixed length with numbers at some offsets.
@@ -377,7 +420,7 @@ pub(crate) fn frames(link: u16, packet: &Packet) -> Vec<Frame> {
             frames.truncate(1);
             frames
         }
-        113 => vec![cooked(packet)],
+        113 => cooked(packet),
         117 => {
             let family = match packet.kind {
                 IPV4 => 2,
@@ -424,7 +467,7 @@ pub(crate) fn frames(link: u16, packet: &Packet) -> Vec<Frame> {
             );
             frames
         }
-        276 => vec![cooked2(packet)],
+        276 => cooked2(packet),
         _ => vec![],
     }
 }

@@ -175,23 +175,35 @@ fn cisco_hdlc(data: &[u8]) -> Next<'_> {
 /// PPP, with HDLC address and control or without.
 fn ppp(data: &[u8]) -> Next<'_> {
     match data {
-        [0xff, 0x03, rest @ ..] => Next::Ppp(rest),
+        // All stations; the control byte is another one than 03 in numbered mode (RFC 1663).
+        [0xff, _, rest @ ..] => Next::Ppp(rest),
         // Cisco HDLC addresses: unicast and broadcast.
         [0x0f | 0x8f, 0, ..] => cisco_hdlc(data),
         _ => Next::Ppp(data),
     }
 }
 
-/// Linux cooked: the hardware type may change what the protocol means.
+/// Linux cooked: the hardware type (if_arp.h) may change what the protocol (if_ether.h) means.
 fn cooked(hardware: Option<u16>, protocol: Option<u16>, data: &[u8]) -> Next<'_> {
+    const NETLINK: u16 = 824;
+    const FRAME_RELAY: u16 = 770;
+    const GRE: u16 = 778;
+    const RADIOTAP: u16 = 803;
+    let (Some(hardware), Some(protocol)) = (hardware, protocol) else {
+        return Next::Stop;
+    };
     match (hardware, protocol) {
-        (Some(801), _) => Next::Dot11(data),
-        (Some(803), _) => dot11::radiotap(data),
-        // Netlink.
-        (Some(824), _) => Next::Stop,
-        // 802.2 and 802.3 frames (if_ether.h: ETH_P_802_2 and its neighbours).
-        (_, Some(4)) => Next::Llc(data),
-        (_, Some(kind @ 0x600..)) => Next::EtherType(kind, data),
+        (NETLINK, _) => Next::Stop,
+        // ERSPAN type I and PPP, as GRE numbers them.
+        (GRE, 0x88be) => Next::Ethernet(data),
+        (GRE, 0x880b) => ppp(data),
+        (_, kind @ 0x601..) => Next::EtherType(kind, data),
+        (FRAME_RELAY, _) => frame_relay(data),
+        (RADIOTAP, _) => dot11::radiotap(data),
+        // ETH_P_ALL, ETH_P_802_2, ETH_P_PPP_MP.
+        (_, 3) => Next::Ethernet(data),
+        (_, 4) => Next::Llc(data),
+        (_, 7) => ppp(data),
         _ => Next::Stop,
     }
 }

@@ -189,18 +189,29 @@ fn ppp(data: &[u8]) -> Next<'_> {
         (protocol, from(data, 2))
     };
     match protocol {
-        0x0021 => Next::Ipv4(rest),
-        0x0057 => Next::Ipv6(rest),
+        // Some write the EtherType here.
+        0x0021 | 0x0800 => Next::Ipv4(rest),
+        0x0057 | 0x86dd => Next::Ipv6(rest),
+        // Bridging (RFC 3518, 4.2): flags, type of the frame, of which 1 is Ethernet.
+        0x0031 if bytes::u8(rest, 1) == Some(1) => Next::Ethernet(from(rest, 2)),
+        // Multilink with the long sequence number (RFC 1990, 3): what is a fragment, it would
+        // take the others to read.
+        0x003d if rest.first().is_some_and(|flags| flags & 0xc0 == 0xc0) => {
+            Next::Ppp(from(rest, 4))
+        }
+        // SNA over LLC (RFC 2043), or whatever the SAPs say.
+        0x004b => Next::Llc(rest),
         0x0281 | 0x0283 => Next::Mpls(rest),
         _ => Next::Stop,
     }
 }
 
-/// PPPoE session data (RFC 2516, 4); the length cuts padding.
+/// PPPoE session data (RFC 2516, 4); the length cuts padding. The code says nothing more than
+/// the EtherType does.
 pub(super) fn pppoe(data: &[u8]) -> Next<'_> {
-    match (bytes::u8(data, 1), bytes::u16(data, 4)) {
-        (Some(0), Some(length)) => Next::Ppp(upto(from(data, 6), usize::from(length))),
-        _ => Next::Stop,
+    match bytes::u16(data, 4) {
+        Some(length) => Next::Ppp(upto(from(data, 6), usize::from(length))),
+        None => Next::Stop,
     }
 }
 
