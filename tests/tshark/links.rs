@@ -126,6 +126,7 @@ fn over_ethernet(packet: &Packet) -> Vec<Frame> {
     frames.push(ethernet(0x88e5, &macsec(&channel)));
     frames.extend(over_nsh(packet));
     if let Some(session) = pppoe(packet) {
+    frames.extend(over_fabric(packet));
         frames.push(ethernet(0x8864, &session));
         let mut other_code = session.clone();
         other_code[1] = 9;
@@ -174,6 +175,43 @@ fn over_llc(packet: &Packet) -> Vec<Frame> {
 }
 
 fn over_nsh(packet: &Packet) -> Vec<Frame> {
+/// Meshes, fabrics and time stamps: batman-adv of two versions, TRILL, FabricPath, ISL, Arista.
+fn over_fabric(packet: &Packet) -> Vec<Frame> {
+    let whole = ethernet(packet.kind, &packet.bytes);
+    let inner = typed(&[], packet.kind, &packet.bytes);
+    let mut frames = Vec::new();
+    for (kind, length, start) in [
+        (0x4305, 10, &[0x40, 15][..]),
+        (0x4305, 18, &[0x42, 15]),
+        (0x4305, 14, &[1, 15]),
+        (0x4305, 10, &[3, 14]),
+        // A version that tshark does not read.
+        (0x4305, 10, &[0x40, 16]),
+        (0x22f3, 6, &[0, 1]),
+        (0x22f3, 14, &[0, 0x81]),
+        (0x8903, 2, &[0, 0x40]),
+    ] {
+        let head = header(length, &[(0, start)]);
+        // tshark takes the last four bytes behind FabricPath for a check sequence.
+        frames.push(ethernet(kind, &[&head[..], &whole, &[0; 4]].concat()));
+    }
+    for (length, version) in [(12, 0x10), (10, 0x20), (10, 0x30)] {
+        let head = header(length, &[(0, &[0, 1, 0, version])]);
+        frames.push(ethernet(0xd28b, &join(&head, &inner)));
+    }
+    let length = u16::try_from(12 + whole.len() + 4).unwrap().to_be_bytes();
+    for first in [1, 0x0c] {
+        let head: &[(usize, &[u8])] = &[
+            (0, &[first, 0, 0x0c, 0, 0, 0]),
+            (6, &[0, 0x1b, 0x21, 0, 0, 2]),
+            (12, &length),
+            (14, &[0xaa, 0xaa, 3, 0, 0, 0x0c]),
+        ];
+        frames.push([&header(26, head)[..], &whole, &[1, 2, 3, 4]].concat());
+    }
+    frames
+}
+
     let header = |next| [0, 2, 2, next, 0, 0, 1, 255];
     let whole = ethernet(packet.kind, &packet.bytes);
     let mut frames = vec![ethernet(0x894f, &join(&header(3), &whole))];

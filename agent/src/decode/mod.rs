@@ -18,6 +18,7 @@ mod packet;
 mod tunnel;
 pub mod tuple;
 mod walk;
+mod tags;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 
 use super::bytes::{self, from, upto};
 use super::packet::Packet;
-use super::{dot11, network};
+use super::{dot11, network, tags};
 
 /// The header that comes next, and the bytes from there to the end.
 #[derive(Clone, Copy, Debug)]
@@ -58,10 +58,18 @@ pub(super) fn walk<'a>(packet: &mut Packet<'a>, mut next: Next<'a>) {
 
 #[inline]
 fn ethernet<'a>(packet: &mut Packet<'a>, data: &'a [u8]) -> Next<'a> {
+    let kind = bytes::u16(data, 12);
+    if let Some(length @ ..1536) = kind
+        && let Some(next) = tags::inter_switch(data, length)
+    {
+        return next;
+    }
     if packet.ethernet.is_empty() {
         packet.ethernet = data;
     }
-    match bytes::u16(data, 12) {
+    match kind {
+        // An EtherType only here, not behind a tag.
+        Some(tags::FABRIC_PATH) => tags::fabric_path(from(data, 14)),
         Some(kind @ 1536..) => Next::EtherType(kind, from(data, 14)),
         Some(length) => length_field(length, from(data, 14)),
         None => Next::Stop,
@@ -100,25 +108,10 @@ fn rare_ether_type<'a>(packet: &mut Packet<'a>, kind: u16, data: &'a [u8]) -> Ne
         0x8864 => pppoe(data),
         0x8870 => Next::Llc(data),
         0x6558 => Next::Ethernet(data),
-        // Cisco VN-Tag: four bytes.
-        0x8926 => tagged(data, 4),
-        // IEEE 802.1BR E-TAG: six bytes.
-        0x893f => tagged(data, 6),
-        // IEC 62439-3 HSR and IEEE 802.1CB R-TAG: four bytes.
-        0x892f | 0xf1c1 => tagged(data, 4),
-        // Cisco MetaData: six bytes.
-        0x8909 => tagged(data, 6),
-        // IEEE 802.1ah I-TAG: four bytes, then the customer's frame.
-        0x88e7 => Next::Ethernet(from(data, 4)),
         0x88e5 => macsec(data),
         0x894f => nsh(data),
-        _ => Next::Stop,
+        _ => tags::tagged(kind, data),
     }
-}
-
-/// A tag of fixed length before another EtherType.
-fn tagged(data: &[u8], length: usize) -> Next<'_> {
-    after_type(data, length)
 }
 
 /// An EtherType (or 802.3 length) at an offset and what follows it.
