@@ -1,10 +1,11 @@
 //! Link headers and encapsulations to carry packets in, for each link type.
 
 use super::packets::{IPV4, IPV6, Packet};
+use super::rare;
 
 type Frame = Vec<u8>;
 
-fn join(head: &[u8], rest: &[u8]) -> Frame {
+pub(super) fn join(head: &[u8], rest: &[u8]) -> Frame {
     [head, rest].concat()
 }
 
@@ -12,7 +13,7 @@ fn typed(head: &[u8], kind: u16, rest: &[u8]) -> Frame {
     [head, &kind.to_be_bytes(), rest].concat()
 }
 
-fn ethernet(kind: u16, rest: &[u8]) -> Frame {
+pub(super) fn ethernet(kind: u16, rest: &[u8]) -> Frame {
     // Addresses of known makers: by them tshark tells a frame behind MPLS.
     typed(
         &[0, 0x1b, 0x21, 0, 0, 1, 0, 0x1b, 0x21, 0, 0, 2],
@@ -32,12 +33,12 @@ fn snap(organisation: [u8; 3], kind: u16, rest: &[u8]) -> Frame {
     typed(&head, kind, rest)
 }
 
-fn rfc1042(packet: &Packet) -> Frame {
+pub(super) fn rfc1042(packet: &Packet) -> Frame {
     snap([0; 3], packet.kind, &packet.bytes)
 }
 
 /// PPP with its protocol field whole, behind a head; nothing of a packet that PPP cannot carry.
-fn ppp(head: &[u8], packet: &Packet) -> Option<Frame> {
+pub(super) fn ppp(head: &[u8], packet: &Packet) -> Option<Frame> {
     Some(typed(head, packet.ppp()?, &packet.bytes))
 }
 
@@ -68,7 +69,7 @@ fn pppoe(packet: &Packet) -> Option<Frame> {
     Some(typed(&[0x11, 0, 0, 7], length, &body))
 }
 
-fn is_ip(packet: &Packet) -> bool {
+pub(super) fn is_ip(packet: &Packet) -> bool {
     packet.ppp().is_some()
 }
 
@@ -125,8 +126,8 @@ fn over_ethernet(packet: &Packet) -> Vec<Frame> {
     let channel = [0x20, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0, 1];
     frames.push(ethernet(0x88e5, &macsec(&channel)));
     frames.extend(over_nsh(packet));
-    if let Some(session) = pppoe(packet) {
     frames.extend(over_fabric(packet));
+    if let Some(session) = pppoe(packet) {
         frames.push(ethernet(0x8864, &session));
         let mut other_code = session.clone();
         other_code[1] = 9;
@@ -174,7 +175,6 @@ fn over_llc(packet: &Packet) -> Vec<Frame> {
     frames
 }
 
-fn over_nsh(packet: &Packet) -> Vec<Frame> {
 /// Meshes, fabrics and time stamps: batman-adv of two versions, TRILL, FabricPath, ISL, Arista.
 fn over_fabric(packet: &Packet) -> Vec<Frame> {
     let whole = ethernet(packet.kind, &packet.bytes);
@@ -212,6 +212,7 @@ fn over_fabric(packet: &Packet) -> Vec<Frame> {
     frames
 }
 
+fn over_nsh(packet: &Packet) -> Vec<Frame> {
     let header = |next| [0, 2, 2, next, 0, 0, 1, 255];
     let whole = ethernet(packet.kind, &packet.bytes);
     let mut frames = vec![ethernet(0x894f, &join(&header(3), &whole))];
@@ -334,7 +335,7 @@ fn over_family(packet: &Packet, little: bool, big: bool, head: &[u8]) -> Vec<Fra
     frames
 }
 
-fn over_frame_relay(packet: &Packet) -> Vec<Frame> {
+pub(super) fn over_frame_relay(packet: &Packet) -> Vec<Frame> {
     let mut frames = vec![
         typed(&[0x18, 0x41], packet.kind, &packet.bytes),
         [
@@ -413,7 +414,7 @@ fn cooked2(packet: &Packet) -> Vec<Frame> {
 }
 
 /// A header of a fixed length with numbers at some offsets.
-fn header(length: usize, parts: &[(usize, &[u8])]) -> Frame {
+pub(super) fn header(length: usize, parts: &[(usize, &[u8])]) -> Frame {
     let mut header = vec![0; length];
     for (at, bytes) in parts {
         header[*at..at + bytes.len()].copy_from_slice(bytes);
@@ -506,6 +507,9 @@ pub(crate) fn frames(link: u16, packet: &Packet) -> Vec<Frame> {
             frames
         }
         276 => cooked2(packet),
-        _ => vec![],
+        11 => frames(100, packet),
+        13 => frames(109, packet),
+        112 => frames(104, packet),
+        _ => rare::frames(link, packet),
     }
 }
