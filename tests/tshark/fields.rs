@@ -60,7 +60,8 @@ pub(super) const FIELDS: &[Row] = &[
     ("ipv4.Protocol", "ip", "ip.proto", 1),
     ("ipv4.Checksum", "ip", "ip.checksum", 1),
     ("ipv4.SrcIP", "ip", "ip.src", 1),
-    // A source route: tshark's "destination" is where the route ends.
+    // A source route: tshark's "destination" is where the route ends, ours where the header says
+    // that the packet goes now (README, "What it reads").
     ("ipv4.DstIP", "ip", "ip.cur_rt|ip.dst", 1),
     ("ipv6.TrafficClass", "ipv6", "ipv6.tclass", 1),
     ("ipv6.FlowLabel", "ipv6", "ipv6.flow", 1),
