@@ -10,11 +10,17 @@ pub fn ipv4(address: u32) -> String {
     Ipv4Addr::from(address).to_string()
 }
 
-/// Text of a 16-byte address (RFC 5952); an IPv4-mapped one reads as IPv4.
+/// Text of a 16-byte address (RFC 5952); an IPv4-mapped one reads as IPv4, and an IPv4-compatible
+/// one (RFC 4291, 2.5.5.1) ends dotted, as glibc and so tshark write it.
 pub fn ip(address: [u8; 16]) -> String {
     let v6 = Ipv6Addr::from(address);
-    v6.to_ipv4_mapped()
-        .map_or_else(|| v6.to_string(), |v4| v4.to_string())
+    if let Some(v4) = v6.to_ipv4_mapped() {
+        return v4.to_string();
+    }
+    match v6.to_bits() {
+        bits @ 0x1_0000..=0xffff_ffff => format!("::{}", Ipv4Addr::from(bits as u32)),
+        _ => v6.to_string(),
+    }
 }
 
 /// Colon-separated lower-case hex of the low 48 bits.
@@ -110,6 +116,16 @@ mod tests {
             ip("fe80::1".parse::<Ipv6Addr>().unwrap().octets()),
             "fe80::1"
         );
+        for (address, text) in [
+            ("::1.2.3.4", "::1.2.3.4"),
+            ("::1:0", "::0.1.0.0"),
+            ("::ffff", "::ffff"),
+            ("::", "::"),
+            ("::1:102:304", "::1:102:304"),
+        ] {
+            let address = address.parse::<Ipv6Addr>().unwrap();
+            assert_eq!(ip(address.octets()), text);
+        }
     }
 
     #[test]

@@ -60,7 +60,8 @@ pub(super) const FIELDS: &[Row] = &[
     ("ipv4.Protocol", "ip", "ip.proto", 1),
     ("ipv4.Checksum", "ip", "ip.checksum", 1),
     ("ipv4.SrcIP", "ip", "ip.src", 1),
-    // A source route: tshark's "destination" is where the route ends.
+    // A source route: tshark's "destination" is where the route ends, ours where the header says
+    // that the packet goes now (README, "What it reads").
     ("ipv4.DstIP", "ip", "ip.cur_rt|ip.dst", 1),
     ("ipv6.TrafficClass", "ipv6", "ipv6.tclass", 1),
     ("ipv6.FlowLabel", "ipv6", "ipv6.flow", 1),
@@ -162,16 +163,25 @@ const ACCEPTED: &[Accepted] = &[
         },
     ),
     (
-        "of a frame bridged behind LLC, tshark's first EtherType is that of the frame inside",
-        |field, _, frame| field == "eth.Type" && frame.layers.join(":").starts_with("eth:llc:eth"),
+        "of a frame bridged behind LLC or FabricPath, tshark's first EtherType is that of the \
+         frame inside",
+        |field, _, frame| {
+            let layers = frame.layers.join(":");
+            let bridged = ["eth:llc:eth", "eth:cfp:eth"];
+            field == "eth.Type" && bridged.iter().any(|start| layers.starts_with(start))
+        },
     ),
     (
         "of a tag of 802.1ad, tshark has no field for the type behind it",
         |field, _, frame| field == "dot1q.Type" && has_layer(frame, "ieee8021ad"),
     ),
     (
-        "tshark does not count the byte of PPP that says the direction",
-        |field, _, frame| field.ends_with("Len") && frame.layers[0] == "ppp",
+        "tshark does not count what capturing put before the frame: the byte of PPP that says the \
+         direction, the heads of SunATM and ERF",
+        |field, _, frame| {
+            let first = frame.layers[0].as_str();
+            field.ends_with("Len") && matches!(first, "ppp" | "atm" | "erf")
+        },
     ),
     (
         "a cut Ethernet header has the fields that are there; tshark wants both addresses",

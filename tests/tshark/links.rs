@@ -1,10 +1,11 @@
 //! Link headers and encapsulations to carry packets in, for each link type.
 
 use super::packets::{IPV4, IPV6, Packet};
+use super::rare;
 
 type Frame = Vec<u8>;
 
-fn join(head: &[u8], rest: &[u8]) -> Frame {
+pub(super) fn join(head: &[u8], rest: &[u8]) -> Frame {
     [head, rest].concat()
 }
 
@@ -12,7 +13,7 @@ fn typed(head: &[u8], kind: u16, rest: &[u8]) -> Frame {
     [head, &kind.to_be_bytes(), rest].concat()
 }
 
-fn ethernet(kind: u16, rest: &[u8]) -> Frame {
+pub(super) fn ethernet(kind: u16, rest: &[u8]) -> Frame {
     // Addresses of known makers: by them tshark tells a frame behind MPLS.
     typed(
         &[0, 0x1b, 0x21, 0, 0, 1, 0, 0x1b, 0x21, 0, 0, 2],
@@ -32,12 +33,12 @@ fn snap(organisation: [u8; 3], kind: u16, rest: &[u8]) -> Frame {
     typed(&head, kind, rest)
 }
 
-fn rfc1042(packet: &Packet) -> Frame {
+pub(super) fn rfc1042(packet: &Packet) -> Frame {
     snap([0; 3], packet.kind, &packet.bytes)
 }
 
 /// PPP with its protocol field whole, behind a head; nothing of a packet that PPP cannot carry.
-fn ppp(head: &[u8], packet: &Packet) -> Option<Frame> {
+pub(super) fn ppp(head: &[u8], packet: &Packet) -> Option<Frame> {
     Some(typed(head, packet.ppp()?, &packet.bytes))
 }
 
@@ -46,7 +47,15 @@ fn ppp_variants(packet: &Packet) -> Vec<Frame> {
         return vec![];
     };
     let short = u8::try_from(number).unwrap();
+    let whole = ethernet(packet.kind, &packet.bytes);
     vec![
+        // Another control byte; an EtherType; bridging; multilink, whole and the first part.
+        typed(&[0xff, 0x13], number, &packet.bytes),
+        typed(&[0xff, 3], packet.kind, &packet.bytes),
+        join(&[0xff, 3, 0, 0x31, 0, 1], &whole),
+        typed(&[0xff, 3, 0, 0x3d, 0xc0, 0, 0, 1], number, &packet.bytes),
+        typed(&[0xff, 3, 0, 0x3d, 0x80, 0, 0, 2], number, &packet.bytes),
+        join(&[0xff, 3, 0, 0x4b], &rfc1042(packet)),
         typed(&[0xff, 3], number, &packet.bytes),
         typed(&[], number, &packet.bytes),
         join(&[0xff, 3, short], &packet.bytes),
@@ -60,7 +69,7 @@ fn pppoe(packet: &Packet) -> Option<Frame> {
     Some(typed(&[0x11, 0, 0, 7], length, &body))
 }
 
-fn is_ip(packet: &Packet) -> bool {
+pub(super) fn is_ip(packet: &Packet) -> bool {
     packet.ppp().is_some()
 }
 
@@ -117,8 +126,12 @@ fn over_ethernet(packet: &Packet) -> Vec<Frame> {
     let channel = [0x20, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0, 1];
     frames.push(ethernet(0x88e5, &macsec(&channel)));
     frames.extend(over_nsh(packet));
+    frames.extend(over_fabric(packet));
     if let Some(session) = pppoe(packet) {
         frames.push(ethernet(0x8864, &session));
+        let mut other_code = session.clone();
+        other_code[1] = 9;
+        frames.push(ethernet(0x8864, &other_code));
         let tagged_session = Packet {
             kind: 0x8864,
             bytes: session,
@@ -162,6 +175,43 @@ fn over_llc(packet: &Packet) -> Vec<Frame> {
     frames
 }
 
+/// Meshes, fabrics and time stamps: batman-adv of two versions, TRILL, FabricPath, ISL, Arista.
+fn over_fabric(packet: &Packet) -> Vec<Frame> {
+    let whole = ethernet(packet.kind, &packet.bytes);
+    let inner = typed(&[], packet.kind, &packet.bytes);
+    let mut frames = Vec::new();
+    for (kind, length, start) in [
+        (0x4305, 10, &[0x40, 15][..]),
+        (0x4305, 18, &[0x42, 15]),
+        (0x4305, 14, &[1, 15]),
+        (0x4305, 10, &[3, 14]),
+        // A version that tshark does not read.
+        (0x4305, 10, &[0x40, 16]),
+        (0x22f3, 6, &[0, 1]),
+        (0x22f3, 14, &[0, 0x81]),
+        (0x8903, 2, &[0, 0x40]),
+    ] {
+        let head = header(length, &[(0, start)]);
+        // tshark takes the last four bytes behind FabricPath for a check sequence.
+        frames.push(ethernet(kind, &[&head[..], &whole, &[0; 4]].concat()));
+    }
+    for (length, version) in [(12, 0x10), (10, 0x20), (10, 0x30)] {
+        let head = header(length, &[(0, &[0, 1, 0, version])]);
+        frames.push(ethernet(0xd28b, &join(&head, &inner)));
+    }
+    let length = u16::try_from(12 + whole.len() + 4).unwrap().to_be_bytes();
+    for first in [1, 0x0c] {
+        let head: &[(usize, &[u8])] = &[
+            (0, &[first, 0, 0x0c, 0, 0, 0]),
+            (6, &[0, 0x1b, 0x21, 0, 0, 2]),
+            (12, &length),
+            (14, &[0xaa, 0xaa, 3, 0, 0, 0x0c]),
+        ];
+        frames.push([&header(26, head)[..], &whole, &[1, 2, 3, 4]].concat());
+    }
+    frames
+}
+
 fn over_nsh(packet: &Packet) -> Vec<Frame> {
     let header = |next| [0, 2, 2, next, 0, 0, 1, 255];
     let whole = ethernet(packet.kind, &packet.bytes);
@@ -174,35 +224,70 @@ fn over_nsh(packet: &Packet) -> Vec<Frame> {
     frames
 }
 
-/// 802.11 data frames: every direction, with quality of service, an HT field, aggregated.
-fn over_wireless(packet: &Packet) -> Vec<Frame> {
-    let address = |last| [2, 0, 0, 0, 0, last];
+fn station(last: u8) -> [u8; 6] {
+    [2, 0, 0, 0, 0, last]
+}
+
+/// The MAC header of an 802.11 data frame, of which the two lowest flags are the direction.
+fn wireless_header(control: u8, flags: u8, quality: &[u8]) -> Frame {
+    let mut header = vec![control, flags, 0, 0];
+    for last in 1..=3 {
+        header.extend(station(last));
+    }
+    header.extend([0x10, 0]);
+    if flags & 3 == 3 {
+        header.extend(station(4));
+    }
+    header.extend(quality);
+    header
+}
+
+/// Headers and bodies of 802.11 data frames: every direction, with quality of service, an HT
+/// field, aggregated, of a mesh.
+fn wireless_parts(packet: &Packet) -> Vec<(Frame, Frame)> {
     let body = rfc1042(packet);
-    let mut frames = Vec::new();
+    let mut parts = Vec::new();
     for direction in 0..=3 {
         for (control, order, quality) in [
             (0x08, 0, &[][..]),
             (0x88, 0, &[5, 0]),
             (0x88, 0x80, &[5, 0, 0, 0, 0, 0]),
-            (0x88, 0, &[0x85, 0]),
         ] {
-            let mut frame = vec![control, direction | order, 0, 0];
-            for last in 1..=3 {
-                frame.extend(address(last));
-            }
-            frame.extend([0x10, 0]);
-            if direction == 3 {
-                frame.extend(address(4));
-            }
-            frame.extend(quality);
-            if quality.first() == Some(&0x85) {
-                frame.extend([address(1), address(2)].concat());
-                frame.extend(u16::try_from(body.len()).unwrap().to_be_bytes());
-            }
-            frame.extend(&body);
-            frames.push(frame);
+            let header = wireless_header(control, direction | order, quality);
+            parts.push((header, body.clone()));
         }
+        let length = u16::try_from(body.len()).unwrap();
+        let aggregated = typed(&[station(1), station(2)].concat(), length, &body);
+        parts.push((wireless_header(0x88, direction, &[0x85, 0]), aggregated));
     }
+    for (direction, addresses) in [(2, 0), (2, 1), (3, 0), (3, 2)] {
+        let mut control = vec![addresses, 31, 1, 0, 0, 0];
+        control.extend((0..addresses).flat_map(|n| station(7 + n)));
+        let header = wireless_header(0x88, direction, &[5, 1]);
+        parts.push((header, join(&control, &body)));
+    }
+    parts
+}
+
+fn over_wireless(packet: &Packet) -> Vec<Frame> {
+    let parts = wireless_parts(packet);
+    let mut frames: Vec<Frame> = parts.iter().map(|(head, body)| join(head, body)).collect();
+    let body = rfc1042(packet);
+    // Ethernet in the place of LLC, and padding before it; a first fragment; another protocol.
+    for (direction, addresses) in [
+        (0, [1, 2]),
+        (1, [3, 9]),
+        (2, [9, 3]),
+        (3, [3, 4]),
+        (2, [8, 9]),
+    ] {
+        let ethernet = addresses.map(station).concat();
+        let ethernet = typed(&ethernet, packet.kind, &packet.bytes);
+        frames.push(join(&wireless_header(8, direction, &[]), &ethernet));
+    }
+    frames.push([&wireless_header(8, 2, &[])[..], &[0, 0], &body].concat());
+    frames.push(join(&wireless_header(8, 6, &[]), &body));
+    frames.push(join(&wireless_header(9, 2, &[]), &body));
     frames
 }
 
@@ -226,6 +311,11 @@ fn over_radiotap(packet: &Packet) -> Vec<Frame> {
             frames.push(frame);
         }
     }
+    // The MAC header padded to a multiple of four bytes.
+    for (mut header, body) in wireless_parts(packet) {
+        header.resize(header.len().next_multiple_of(4), 0);
+        frames.push([&[0, 0, 9, 0, 2, 0, 0, 0, 0x20], &header[..], &body].concat());
+    }
     frames
 }
 
@@ -245,7 +335,7 @@ fn over_family(packet: &Packet, little: bool, big: bool, head: &[u8]) -> Vec<Fra
     frames
 }
 
-fn over_frame_relay(packet: &Packet) -> Vec<Frame> {
+pub(super) fn over_frame_relay(packet: &Packet) -> Vec<Frame> {
     let mut frames = vec![
         typed(&[0x18, 0x41], packet.kind, &packet.bytes),
         [
@@ -281,18 +371,50 @@ fn over_nflog(packet: &Packet) -> Vec<Frame> {
     vec![[&prefix[..], &length.to_le_bytes(), &[9, 0], &packet.bytes].concat()]
 }
 
-fn cooked(packet: &Packet) -> Frame {
-    let head = [0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0];
-    typed(&head, packet.kind, &packet.bytes)
+/// Hardware types, protocols and what they carry, of Linux cooked frames.
+fn cooked_parts(packet: &Packet) -> Vec<(u16, u16, Frame)> {
+    let whole = ethernet(packet.kind, &packet.bytes);
+    let mut parts = vec![
+        (1, packet.kind, packet.bytes.clone()),
+        (1, 3, whole.clone()),
+        (1, 4, rfc1042(packet)),
+        (803, packet.kind, packet.bytes.clone()),
+        (778, 0x88be, whole.clone()),
+        (778, 0x6558, whole),
+        (824, packet.kind, packet.bytes.clone()),
+    ];
+    parts.extend(ppp(&[0xff, 3], packet).map(|frame| (1, 7, frame)));
+    parts.extend(ppp(&[], packet).map(|frame| (778, 0x880b, frame)));
+    let over_radio = over_radiotap(packet).into_iter().take(1);
+    parts.extend(over_radio.map(|frame| (803, 4, frame)));
+    if is_ip(packet) {
+        let relayed = over_frame_relay(packet).into_iter();
+        parts.extend(relayed.map(|frame| (770, 0, frame)));
+    }
+    parts
 }
 
-fn cooked2(packet: &Packet) -> Frame {
-    let rest = [0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0];
-    typed(&[], packet.kind, &join(&rest, &packet.bytes))
+fn cooked(packet: &Packet) -> Vec<Frame> {
+    let frame = |(hardware, protocol, body): (u16, u16, Frame)| {
+        let address = [0, 6, 2, 0, 0, 0, 0, 2, 0, 0];
+        let head = [&[0, 0], &hardware.to_be_bytes()[..], &address].concat();
+        typed(&head, protocol, &body)
+    };
+    cooked_parts(packet).into_iter().map(frame).collect()
+}
+
+fn cooked2(packet: &Packet) -> Vec<Frame> {
+    let frame = |(hardware, protocol, body): (u16, u16, Frame)| {
+        let address = [0, 6, 2, 0, 0, 0, 0, 2, 0, 0];
+        let head = [0, 0, 0, 0, 0, 2];
+        let rest = [&head, &hardware.to_be_bytes()[..], &address, &body].concat();
+        typed(&[], protocol, &rest)
+    };
+    cooked_parts(packet).into_iter().map(frame).collect()
 }
 
 /// A header of a fixed length with numbers at some offsets.
-fn header(length: usize, parts: &[(usize, &[u8])]) -> Frame {
+pub(super) fn header(length: usize, parts: &[(usize, &[u8])]) -> Frame {
     let mut header = vec![0; length];
     for (at, bytes) in parts {
         header[*at..at + bytes.len()].copy_from_slice(bytes);
@@ -337,7 +459,7 @@ pub(crate) fn frames(link: u16, packet: &Packet) -> Vec<Frame> {
             frames.truncate(1);
             frames
         }
-        113 => vec![cooked(packet)],
+        113 => cooked(packet),
         117 => {
             let family = match packet.kind {
                 IPV4 => 2,
@@ -384,7 +506,10 @@ pub(crate) fn frames(link: u16, packet: &Packet) -> Vec<Frame> {
             );
             frames
         }
-        276 => vec![cooked2(packet)],
-        _ => vec![],
+        276 => cooked2(packet),
+        11 => frames(100, packet),
+        13 => frames(109, packet),
+        112 => frames(104, packet),
+        _ => rare::frames(link, packet),
     }
 }

@@ -6,6 +6,7 @@ mod fields;
 mod inner;
 mod links;
 mod packets;
+mod rare;
 
 use std::path::Path;
 use std::process::Command;

@@ -185,6 +185,34 @@ fn all_ipv6() -> Vec<Packet> {
         for chain in &chains {
             packets.push(ipv6(chain, protocol, &body));
         }
+        packets.extend(without_payload_length(protocol, &body));
     }
     packets
+}
+
+/// Payload length 0, which is that of a jumbogram only where an option says its length.
+fn without_payload_length(protocol: u8, body: &[u8]) -> Vec<Packet> {
+    let chains: [&[(u8, &[u8])]; 9] = [
+        &[],
+        &[(0, &[0, 0, 5, 2, 0, 0, 1, 0])],
+        &[(60, &[0, 0, 0xc2, 4, 0, 2, 0, 0])],
+        &[(0, &[0, 0, 0xc2, 4, 0, 2, 0, 0])],
+        // Too short for a jumbogram; the option's length is wrong.
+        &[(0, &[0, 0, 0xc2, 4, 0, 0, 0xff, 0xff])],
+        &[(0, &[0, 0, 0xc2, 2, 0, 2, 0, 0])],
+        // Behind Pad1 and PadN; before another header.
+        &[(0, &[0, 1, 0, 1, 1, 0, 0xc2, 4, 0, 2, 0, 0, 0, 0, 0, 0])],
+        &[
+            (0, &[0, 0, 0xc2, 4, 0, 2, 0, 0]),
+            (60, &[0, 0, 1, 4, 0, 0, 0, 0]),
+        ],
+        &[(44, &[0; 8])],
+    ];
+    let packets = chains.iter().map(|chain| ipv6(chain, protocol, body));
+    packets
+        .map(|mut packet| {
+            packet.bytes[4..6].fill(0);
+            packet
+        })
+        .collect()
 }

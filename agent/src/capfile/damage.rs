@@ -52,6 +52,14 @@ pub enum Problem {
         /// Minor.
         minor: u16,
     },
+    /// Version field of a pcap file header, above the last version that there is.
+    #[error("pcap version {major}.{minor} is not known, its records are read as those of 2.4")]
+    PcapNewer {
+        /// Major.
+        major: u16,
+        /// Minor.
+        minor: u16,
+    },
     /// A pcap record that claims more than any record may have.
     #[error("a record claims {length} captured bytes, more than {limit}")]
     RecordLength {

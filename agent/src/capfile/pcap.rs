@@ -95,13 +95,19 @@ impl Pcap {
         let (low, high) = (u32_at(4) as u16, (u32_at(4) >> 16) as u16);
         let (major, minor) = if big_endian { (high, low) } else { (low, high) };
         let lengths = match (major, minor) {
-            (2, ..3) => Lengths::WireFirst,
+            // 543 is what one vendor's libpcap wrote (libpcap, `sf-pcap.c`, and tshark).
+            (2, ..3) | (543, _) => Lengths::WireFirst,
             (2, 3) => Lengths::SmallerIsCaptured,
-            // 543.0 is what one vendor's libpcap wrote for 2.4 (libpcap, `sf-pcap.c`).
-            (2, 4) | (543, 0) => Lengths::CapturedFirst,
-            _ => {
+            (2, 4) => Lengths::CapturedFirst,
+            (..2, _) => {
                 damage.report(4, Problem::PcapVersion { major, minor });
                 return None;
+            }
+            // There is no newer version, so what says so most likely is the last one, with a
+            // number of its writer's; tshark reads it.
+            _ => {
+                damage.report(4, Problem::PcapNewer { major, minor });
+                Lengths::CapturedFirst
             }
         };
         // The upper 16 bits hold the length of a frame check sequence and flags (draft, 4).

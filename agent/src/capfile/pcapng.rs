@@ -219,7 +219,8 @@ impl Pcapng {
             return Err(Problem::ShortBlock("section header"));
         };
         let [major, minor] = [0, 2].map(|at| read_u16(version, at, self.big_endian));
-        if major != 1 {
+        // 1.2 is 1.0 under the number that some writers gave it (draft, 4.1).
+        if major != 1 || !matches!(minor, 0 | 2) {
             return Err(Problem::SectionVersion { major, minor });
         }
         self.readable = true;

@@ -2,7 +2,7 @@
 
 use super::bytes::{self, from};
 use super::packet::Packet;
-use super::walk::{BRIDGE_PAD, Next, snap};
+use super::walk::Next;
 
 /// Length of the MAC header, or `None` if it is no management or data frame.
 fn header_length(data: &[u8]) -> Option<usize> {
@@ -27,54 +27,110 @@ fn header_length(data: &[u8]) -> Option<usize> {
     Some(length)
 }
 
-/// The body of a frame behind its MAC header.
-pub(super) fn body(data: &[u8]) -> Option<&[u8]> {
-    data.get(header_length(data)?..)
+/// The body of a frame behind its MAC header; padded, the header takes a multiple of four bytes.
+fn body_of(data: &[u8], padded: bool) -> Option<&[u8]> {
+    let length = header_length(data)?;
+    data.get(
+        if padded {
+            length.next_multiple_of(4)
+        } else {
+            length
+        }..,
+    )
+}
+
+/// The body of a packet's frame.
+pub(super) fn body<'a>(packet: &Packet<'a>) -> Option<&'a [u8]> {
+    body_of(packet.dot11, packet.dot11_padded)
 }
 
 /// Notes the frame and goes on with LLC where it carries readable data.
-pub(super) fn data_frame<'a>(packet: &mut Packet<'a>, data: &'a [u8]) -> Next<'a> {
+pub(super) fn data_frame<'a>(packet: &mut Packet<'a>, data: &'a [u8], padded: bool) -> Next<'a> {
     if packet.dot11.is_empty() {
         packet.dot11 = data;
+        packet.dot11_padded = padded;
     }
-    let (Some([control, flags]), Some(body)) = (bytes::array(data, 0), body(data)) else {
+    let (Some([control, flags]), Some(body)) = (bytes::array(data, 0), body_of(data, padded))
+    else {
         return Next::Stop;
     };
-    let is_data = control >> 2 & 3 == 2;
+    let is_data = control & 3 == 0 && control >> 2 & 3 == 2;
     let no_data = control & 0x40 != 0;
+    // What is more than one fragment is read only whole, and so not here.
+    let more_fragments = flags & 4 != 0;
     let protected = flags & 0x40 != 0;
-    if !is_data || no_data || protected {
+    if !is_data || no_data || more_fragments || protected {
         return Next::Stop;
     }
     let quality = control & 0x80 != 0;
     let addresses = if flags & 3 == 3 { 30 } else { 24 };
     let aggregated = quality && bytes::u8(data, addresses).is_some_and(|qos| qos & 0x80 != 0);
-    // The first frame of an A-MSDU stands for all: destination, source, length, LLC.
-    let body = if aggregated { from(body, 14) } else { body };
-    llc_or_ethernet(body)
+    if aggregated {
+        // The first frame of an A-MSDU stands for all: destination, source, length, LLC.
+        return Next::Llc(from(body, 14));
+    }
+    llc_or_ethernet(data, flags, behind_mesh_control(flags, body))
 }
 
-fn llc_or_ethernet(body: &[u8]) -> Next<'_> {
-    match bytes::u16(body, 0) {
-        Some(0xaaaa) => snap(from(body, 3), BRIDGE_PAD),
-        Some(_) if bytes::u16(body, 6) == Some(0xaaaa) => snap(from(body, 9), BRIDGE_PAD),
-        Some(_) => Next::Llc(body),
-        None => Next::Stop,
+/// Mesh control (IEEE 802.11, 9.2.4.7.3) is flags, of which two bits count the further addresses,
+/// time to live, sequence number and those addresses. Not every writer sets the bit of the QoS
+/// field that says that it is there, so it is told by SNAP behind it.
+fn behind_mesh_control(flags: u8, body: &[u8]) -> &[u8] {
+    const FROM_DISTRIBUTION: u8 = 2;
+    let Some(addresses @ 0..=2) = body.first().copied() else {
+        return body;
+    };
+    let behind = from(body, 6 + usize::from(addresses) * 6);
+    if flags & FROM_DISTRIBUTION != 0 && behind.starts_with(&[0xaa, 0xaa]) {
+        behind
+    } else {
+        body
+    }
+}
+
+/// LLC, or what stands in its place at some access points: a whole Ethernet frame, which shows by
+/// an address of the MAC header, or two bytes of padding before LLC. So does tshark.
+fn llc_or_ethernet<'a>(data: &[u8], flags: u8, body: &'a [u8]) -> Next<'a> {
+    let (destination, source) = match flags & 3 {
+        0 => (4, 10),
+        1 => (16, 10),
+        2 => (4, 16),
+        _ => (16, 24),
+    };
+    let same = |at, address| {
+        let address = bytes::array::<6>(data, address);
+        address.is_some() && bytes::array(body, at) == address
+    };
+    match body {
+        [0xaa, 0xaa, ..] => Next::Llc(body),
+        _ if same(0, destination) || same(6, source) => Next::Ethernet(body),
+        // Novell's "raw 802.3".
+        [0xff, 0xff, ..] => Next::Stop,
+        [0, 0, rest @ ..] => Next::Llc(rest),
+        _ => Next::Llc(body),
     }
 }
 
 /// Radiotap: version, pad, length (little-endian), presence words, fields.
 pub(super) fn radiotap(data: &[u8]) -> Next<'_> {
+    const CHECKED: u8 = 0x10;
+    const PADDED: u8 = 0x20;
     let (Some(length), Some(flags)) = (bytes::u16_le(data, 2), radiotap_flags(data)) else {
         return Next::Stop;
     };
+    if length < 8 {
+        return Next::Stop;
+    }
     let mut frame = from(data, usize::from(length));
-    if flags & 0x10 != 0 {
+    if flags & CHECKED != 0 {
         frame = frame
             .get(..frame.len().saturating_sub(4))
             .unwrap_or_default();
     }
-    Next::Dot11(frame)
+    match flags & PADDED {
+        0 => Next::Dot11(frame),
+        _ => Next::Dot11Padded(frame),
+    }
 }
 
 /// The flags field of a radiotap header; 0 if there is none.

@@ -1,8 +1,8 @@
 //! Link types: their names and the first header of their frames.
 
 use super::bytes::{self, from};
-use super::dot11;
 use super::walk::{Next, after_type, pppoe};
+use super::{cards, dot11, juniper, networks};
 use crate::frame::LinkType;
 
 struct Link {
@@ -24,10 +24,20 @@ const fn link(number: u16, name: &'static str, first: fn(&[u8]) -> Next<'_>) -> 
 static LINKS: &[Link] = &[
     link(0, "NULL", null),
     link(1, "ETHERNET", |d| Next::Ethernet(d)),
+    link(3, "AX25", networks::ax25),
+    link(6, "IEEE802_5", networks::token_ring),
+    link(7, "ARCNET_BSD", networks::arcnet_bsd),
     link(9, "PPP", ppp),
-    // DLT_RAW is 12 or 14 on some systems, and some programs wrote that number to files.
+    link(10, "FDDI", networks::fddi),
+    // Some numbers of systems were written to files by some programs: 11 of DLT_ATM_RFC1483, 12
+    // and 14 of DLT_RAW, 13 of DLT_ENC, 16, 18 and 19 of DLT_ATM_CLIP, 112 of DLT_C_HDLC.
+    link(11, "ATM_RFC1483", |d| Next::Llc(d)),
     link(12, "RAW", raw),
+    link(13, "ENC", enc),
     link(14, "RAW", raw),
+    link(16, "ATM_CLIP", clip),
+    link(18, "ATM_CLIP", clip),
+    link(19, "ATM_CLIP", clip),
     link(50, "PPP_HDLC", ppp),
     link(51, "PPP_ETHER", pppoe),
     link(99, "SYMANTEC_FIREWALL", symantec),
@@ -38,22 +48,47 @@ static LINKS: &[Link] = &[
     link(106, "ATM_CLIP", clip),
     link(107, "FRELAY", frame_relay),
     link(108, "LOOP", null),
-    link(109, "ENC", |d| {
-        address_family(bytes::u32(d, 0), from(d, 12))
-    }),
+    link(109, "ENC", enc),
+    link(112, "C_HDLC", cisco_hdlc),
     link(113, "LINUX_SLL", |d| {
         cooked(bytes::u16(d, 2), bytes::u16(d, 14), from(d, 16))
     }),
     link(117, "PFLOG", pflog),
     link(119, "IEEE802_11_PRISM", dot11::prism),
+    link(122, "IP_OVER_FC", |d| Next::Llc(from(d, 16))),
+    link(123, "SUNATM", networks::sun_atm),
     link(127, "IEEE802_11_RADIOTAP", dot11::radiotap),
+    link(128, "TZSP", cards::tzsp),
+    link(129, "ARCNET_LINUX", networks::arcnet_linux),
+    link(130, "JUNIPER_MLPPP", |d| {
+        juniper::juniper(d, juniper::multilink_ppp)
+    }),
+    link(131, "JUNIPER_MLFR", |d| {
+        juniper::juniper(d, juniper::multilink_frame_relay)
+    }),
+    link(135, "JUNIPER_ATM2", |d| juniper::juniper(d, juniper::atm2)),
+    link(137, "JUNIPER_ATM1", |d| juniper::juniper(d, juniper::atm1)),
     link(138, "APPLE_IP_OVER_IEEE1394", |d| after_type(d, 16)),
     // Darwin wrote PKTAP under the number that is USER2 elsewhere, before it had its own.
     link(149, "PKTAP", pktap),
     link(163, "IEEE802_11_AVS", dot11::avs),
     link(166, "PPP_PPPD", |d| ppp(from(d, 1))),
+    link(167, "JUNIPER_PPPOE", |d| {
+        juniper::juniper(d, |d| Next::Ethernet(d))
+    }),
+    link(178, "JUNIPER_ETHER", |d| {
+        juniper::juniper(d, |d| Next::Ethernet(d))
+    }),
+    link(179, "JUNIPER_PPP", |d| {
+        juniper::juniper(d, juniper::behind_two)
+    }),
+    link(180, "JUNIPER_FRELAY", |d| juniper::juniper(d, frame_relay)),
+    link(181, "JUNIPER_CHDLC", |d| juniper::juniper(d, cisco_hdlc)),
     link(192, "PPI", ppi),
+    link(197, "ERF", cards::erf),
+    link(202, "AX25_KISS", networks::kiss),
     link(204, "PPP_WITH_DIR", |d| ppp(from(d, 1))),
+    link(226, "IPNET", cards::ipnet),
     link(228, "IPV4", |d| Next::Ipv4(d)),
     link(229, "IPV6", |d| Next::Ipv6(d)),
     link(239, "NFLOG", nflog),
@@ -61,6 +96,7 @@ static LINKS: &[Link] = &[
     // Two addresses, type, two reserved bytes (RFC 4391, 6).
     link(242, "IPOIB", |d| behind(bytes::u16(d, 40), from(d, 44))),
     link(258, "PKTAP", pktap),
+    link(259, "EPON", networks::epon),
     link(276, "LINUX_SLL2", |d| {
         cooked(bytes::u16(d, 8), bytes::u16(d, 0), from(d, 20))
     }),
@@ -126,6 +162,11 @@ fn null(data: &[u8]) -> Next<'_> {
     address_family(bytes::u32(data, 0), from(data, 4))
 }
 
+/// BSD's encapsulation device (IPsec): address family, index, flags.
+fn enc(data: &[u8]) -> Next<'_> {
+    address_family(bytes::u32(data, 0), from(data, 12))
+}
+
 fn address_family(family: Option<u32>, data: &[u8]) -> Next<'_> {
     let Some(family) = family else {
         return Next::Stop;
@@ -173,25 +214,37 @@ fn cisco_hdlc(data: &[u8]) -> Next<'_> {
 }
 
 /// PPP, with HDLC address and control or without.
-fn ppp(data: &[u8]) -> Next<'_> {
+pub(super) fn ppp(data: &[u8]) -> Next<'_> {
     match data {
-        [0xff, 0x03, rest @ ..] => Next::Ppp(rest),
+        // All stations; the control byte is another one than 03 in numbered mode (RFC 1663).
+        [0xff, _, rest @ ..] => Next::Ppp(rest),
         // Cisco HDLC addresses: unicast and broadcast.
         [0x0f | 0x8f, 0, ..] => cisco_hdlc(data),
         _ => Next::Ppp(data),
     }
 }
 
-/// Linux cooked: the hardware type may change what the protocol means.
+/// Linux cooked: the hardware type (if_arp.h) may change what the protocol (if_ether.h) means.
 fn cooked(hardware: Option<u16>, protocol: Option<u16>, data: &[u8]) -> Next<'_> {
+    const NETLINK: u16 = 824;
+    const FRAME_RELAY: u16 = 770;
+    const GRE: u16 = 778;
+    const RADIOTAP: u16 = 803;
+    let (Some(hardware), Some(protocol)) = (hardware, protocol) else {
+        return Next::Stop;
+    };
     match (hardware, protocol) {
-        (Some(801), _) => Next::Dot11(data),
-        (Some(803), _) => dot11::radiotap(data),
-        // Netlink.
-        (Some(824), _) => Next::Stop,
-        // 802.2 and 802.3 frames (if_ether.h: ETH_P_802_2 and its neighbours).
-        (_, Some(4)) => Next::Llc(data),
-        (_, Some(kind @ 0x600..)) => Next::EtherType(kind, data),
+        (NETLINK, _) => Next::Stop,
+        // ERSPAN type I and PPP, as GRE numbers them.
+        (GRE, 0x88be) => Next::Ethernet(data),
+        (GRE, 0x880b) => ppp(data),
+        (_, kind @ 0x601..) => Next::EtherType(kind, data),
+        (FRAME_RELAY, _) => frame_relay(data),
+        (RADIOTAP, _) => dot11::radiotap(data),
+        // ETH_P_ALL, ETH_P_802_2, ETH_P_PPP_MP.
+        (_, 3) => Next::Ethernet(data),
+        (_, 4) => Next::Llc(data),
+        (_, 7) => ppp(data),
         _ => Next::Stop,
     }
 }
@@ -210,7 +263,7 @@ fn frame_relay(data: &[u8]) -> Next<'_> {
 }
 
 /// NLPID (ISO/IEC TR 9577), perhaps behind a padding byte.
-fn network_layer_protocol(data: &[u8]) -> Next<'_> {
+pub(super) fn network_layer_protocol(data: &[u8]) -> Next<'_> {
     match data {
         [0, rest @ ..] if !rest.is_empty() => network_layer_protocol_unpadded(rest),
         _ => network_layer_protocol_unpadded(data),

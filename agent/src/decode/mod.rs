@@ -10,11 +10,15 @@
 //! whole, consistent headers and are not used for those that tshark reads in part.
 
 mod bytes;
+mod cards;
 mod dot11;
 mod fields;
+mod juniper;
 mod linktype;
 mod network;
+mod networks;
 mod packet;
+mod tags;
 mod tunnel;
 pub mod tuple;
 mod walk;

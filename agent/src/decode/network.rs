@@ -44,11 +44,11 @@ pub(super) fn ipv6<'a>(packet: &mut Packet<'a>, data: &'a [u8]) {
     if first >> 4 != 6 {
         return;
     }
-    // Payload length 0: a jumbogram (RFC 2675) or segmentation offload, all there is.
-    let data = match length {
-        0 => data,
-        _ => upto(data, 40 + usize::from(length)),
+    let length = match length {
+        0 => jumbo_length(data).unwrap_or(0),
+        _ => usize::from(length),
     };
+    let data = upto(data, length.saturating_add(40));
     packet.network_kind = Network::V6;
     packet.network = data;
     let mut last = None;
@@ -66,6 +66,33 @@ pub(super) fn ipv6<'a>(packet: &mut Packet<'a>, data: &'a [u8]) {
         && !is_extension(protocol)
     {
         packet.set_transport(protocol, from(data, at));
+    }
+}
+
+/// Payload length of a jumbogram (RFC 2675): an option of the hop-by-hop header that stands first.
+/// Where there is none, a payload length of 0 is that of an empty payload, as tshark has it, whose
+/// bytes behind are padding. (IPv4's total length 0 can mean nothing but offload.)
+#[cold]
+fn jumbo_length(data: &[u8]) -> Option<usize> {
+    const JUMBO: u8 = 0xc2;
+    let first = Extensions::new(data).next()?;
+    if first.kind != ip_number::IPV6_HEADER_HOP_BY_HOP.0 {
+        return None;
+    }
+    let mut options = from(first.data, 2);
+    loop {
+        options = match options {
+            // Pad1 is the one option without a length (RFC 8200, 4.2).
+            [0, rest @ ..] => rest,
+            [JUMBO, 4, ..] => {
+                let length = bytes::u32(options, 2)?;
+                // What 16 bits can say is an error here (RFC 2675, 3).
+                return usize::try_from(length).ok().filter(|&l| l > 0xffff);
+            }
+            [JUMBO, ..] => return None,
+            [_, length, ..] => options.get(2 + usize::from(*length)..)?,
+            _ => return None,
+        };
     }
 }
 

@@ -96,6 +96,8 @@ pub struct Packet<'a> {
     /// The outermost Ethernet header.
     pub(super) ethernet: &'a [u8],
     pub(super) dot11: &'a [u8],
+    /// Whether the MAC header of `dot11` takes a multiple of four bytes.
+    pub(super) dot11_padded: bool,
     /// The outermost VLAN tag, from its tag control information on.
     pub(super) vlan: &'a [u8],
     /// The first label stack entry.
@@ -161,6 +163,7 @@ impl<'a> Packet<'a> {
             protocol: 0,
             ethernet: &[],
             dot11: &[],
+            dot11_padded: false,
             vlan: &[],
             mpls: &[],
             arp: &[],

@@ -5,7 +5,7 @@
 
 use super::bytes::{self, from, upto};
 use super::packet::Packet;
-use super::{dot11, network};
+use super::{dot11, network, tags};
 
 /// The header that comes next, and the bytes from there to the end.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,8 @@ pub(super) enum Next<'a> {
     Ppp(&'a [u8]),
     Mpls(&'a [u8]),
     Dot11(&'a [u8]),
+    /// The same, with the MAC header padded to a multiple of four bytes.
+    Dot11Padded(&'a [u8]),
     /// IP of the version that the first nibble says.
     Ip(&'a [u8]),
     Ipv4(&'a [u8]),
@@ -41,7 +43,8 @@ pub(super) fn walk<'a>(packet: &mut Packet<'a>, mut next: Next<'a>) {
             Next::Llc(data) => llc(data),
             Next::Ppp(data) => ppp(data),
             Next::Mpls(data) => mpls(packet, data),
-            Next::Dot11(data) => dot11::data_frame(packet, data),
+            Next::Dot11(data) => dot11::data_frame(packet, data, false),
+            Next::Dot11Padded(data) => dot11::data_frame(packet, data, true),
             Next::Ip(data) => match data.first().map(|b| b >> 4) {
                 Some(4) => Next::Ipv4(data),
                 Some(6) => Next::Ipv6(data),
@@ -55,10 +58,18 @@ pub(super) fn walk<'a>(packet: &mut Packet<'a>, mut next: Next<'a>) {
 
 #[inline]
 fn ethernet<'a>(packet: &mut Packet<'a>, data: &'a [u8]) -> Next<'a> {
+    let kind = bytes::u16(data, 12);
+    if let Some(length @ ..1536) = kind
+        && let Some(next) = tags::inter_switch(data, length)
+    {
+        return next;
+    }
     if packet.ethernet.is_empty() {
         packet.ethernet = data;
     }
-    match bytes::u16(data, 12) {
+    match kind {
+        // An EtherType only here, not behind a tag.
+        Some(tags::FABRIC_PATH) => tags::fabric_path(from(data, 14)),
         Some(kind @ 1536..) => Next::EtherType(kind, from(data, 14)),
         Some(length) => length_field(length, from(data, 14)),
         None => Next::Stop,
@@ -97,25 +108,10 @@ fn rare_ether_type<'a>(packet: &mut Packet<'a>, kind: u16, data: &'a [u8]) -> Ne
         0x8864 => pppoe(data),
         0x8870 => Next::Llc(data),
         0x6558 => Next::Ethernet(data),
-        // Cisco VN-Tag: four bytes.
-        0x8926 => tagged(data, 4),
-        // IEEE 802.1BR E-TAG: six bytes.
-        0x893f => tagged(data, 6),
-        // IEC 62439-3 HSR and IEEE 802.1CB R-TAG: four bytes.
-        0x892f | 0xf1c1 => tagged(data, 4),
-        // Cisco MetaData: six bytes.
-        0x8909 => tagged(data, 6),
-        // IEEE 802.1ah I-TAG: four bytes, then the customer's frame.
-        0x88e7 => Next::Ethernet(from(data, 4)),
         0x88e5 => macsec(data),
         0x894f => nsh(data),
-        _ => Next::Stop,
+        _ => tags::tagged(kind, data),
     }
-}
-
-/// A tag of fixed length before another EtherType.
-fn tagged(data: &[u8], length: usize) -> Next<'_> {
-    after_type(data, length)
 }
 
 /// An EtherType (or 802.3 length) at an offset and what follows it.
@@ -154,7 +150,7 @@ fn llc(data: &[u8]) -> Next<'_> {
 }
 
 /// Bytes between SNAP behind LLC and a bridged Ethernet frame (RFC 2684, 5.2).
-pub(super) const BRIDGE_PAD: usize = 2;
+const BRIDGE_PAD: usize = 2;
 
 /// SNAP: organisation and protocol; a bridged frame stands behind so many bytes of padding.
 pub(super) fn snap(data: &[u8], bridge_pad: usize) -> Next<'_> {
@@ -186,18 +182,29 @@ fn ppp(data: &[u8]) -> Next<'_> {
         (protocol, from(data, 2))
     };
     match protocol {
-        0x0021 => Next::Ipv4(rest),
-        0x0057 => Next::Ipv6(rest),
+        // Some write the EtherType here.
+        0x0021 | 0x0800 => Next::Ipv4(rest),
+        0x0057 | 0x86dd => Next::Ipv6(rest),
+        // Bridging (RFC 3518, 4.2): flags, type of the frame, of which 1 is Ethernet.
+        0x0031 if bytes::u8(rest, 1) == Some(1) => Next::Ethernet(from(rest, 2)),
+        // Multilink with the long sequence number (RFC 1990, 3): what is a fragment, it would
+        // take the others to read.
+        0x003d if rest.first().is_some_and(|flags| flags & 0xc0 == 0xc0) => {
+            Next::Ppp(from(rest, 4))
+        }
+        // SNA over LLC (RFC 2043), or whatever the SAPs say.
+        0x004b => Next::Llc(rest),
         0x0281 | 0x0283 => Next::Mpls(rest),
         _ => Next::Stop,
     }
 }
 
-/// PPPoE session data (RFC 2516, 4); the length cuts padding.
+/// PPPoE session data (RFC 2516, 4); the length cuts padding. The code says nothing more than
+/// the EtherType does.
 pub(super) fn pppoe(data: &[u8]) -> Next<'_> {
-    match (bytes::u8(data, 1), bytes::u16(data, 4)) {
-        (Some(0), Some(length)) => Next::Ppp(upto(from(data, 6), usize::from(length))),
-        _ => Next::Stop,
+    match bytes::u16(data, 4) {
+        Some(length) => Next::Ppp(upto(from(data, 6), usize::from(length))),
+        None => Next::Stop,
     }
 }
 

@@ -305,6 +305,11 @@ fn a_damaged_section_header_is_skipped_up_to_the_next() {
             [9, 0, 7, 0],
             Problem::SectionVersion { major: 9, minor: 7 },
         ),
+        (
+            12,
+            [1, 0, 1, 0],
+            Problem::SectionVersion { major: 1, minor: 1 },
+        ),
     ] {
         let mut bytes = pcapng(3);
         bytes.splice(0..0, pcapng(2));
@@ -357,12 +362,20 @@ fn a_claimed_length_is_not_allocated() {
 }
 
 #[test]
-fn lengths_of_old_versions() {
-    for (minor, captured, wire, expected) in
-        [(4, 3, 9, 9), (3, 9, 3, 9), (3, 3, 9, 9), (2, 9, 3, 9)]
-    {
+fn lengths_of_other_versions() {
+    for ([major, minor], captured, wire, known) in [
+        ([2_u16, 4], 3, 9, true),
+        ([2, 3], 9, 3, true),
+        ([2, 3], 3, 9, true),
+        ([2, 2], 9, 3, true),
+        ([543, 0], 9, 3, true),
+        ([2, 5], 3, 9, false),
+        ([2, 99], 3, 9, false),
+        ([3, 0], 3, 9, false),
+    ] {
         let mut bytes = file_header();
-        bytes[6] = minor;
+        bytes[4..6].copy_from_slice(&major.to_le_bytes());
+        bytes[6..8].copy_from_slice(&minor.to_le_bytes());
         bytes.extend(
             [FIRST, 0, captured, wire]
                 .iter()
@@ -373,9 +386,12 @@ fn lengths_of_old_versions() {
         let frame = reader.next_frame().unwrap();
         assert_eq!(
             (frame.wire_len, frame.data),
-            (expected, &[1, 2, 3][..]),
-            "2.{minor}"
+            (9, &[1, 2, 3][..]),
+            "{major}.{minor}"
         );
+        let warning = reader.warnings().first().map(|w| w.problem.clone());
+        let newer = Problem::PcapNewer { major, minor };
+        assert_eq!(warning, Some(newer).filter(|_| !known));
     }
 }
 

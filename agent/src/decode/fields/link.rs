@@ -131,7 +131,7 @@ pub(super) static FIELDS: &[FieldSpec] = &[
         |p| (bytes::u8(p.dot11, 1)? & 3 == 3).then(|| dot11_address(p, 24))?,
     ),
     field("dot11", "Payload", Bytes, "frame body", |p| {
-        dot11::body(p.dot11).map(FieldValue::Bytes)
+        dot11::body(p).map(FieldValue::Bytes)
     }),
     field(
         "dot11info",
@@ -244,7 +244,7 @@ fn ssid<'a>(packet: &Packet<'a>) -> Option<FieldValue<'a>> {
         5 | 8 => 12,
         _ => return None,
     };
-    let mut rest = dot11::body(packet.dot11)?.get(fixed..)?;
+    let mut rest = dot11::body(packet)?.get(fixed..)?;
     while let [kind, length, elements @ ..] = rest {
         let (value, after) = elements.split_at_checked(usize::from(*length))?;
         if *kind == 0 {
