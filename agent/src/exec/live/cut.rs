@@ -2,7 +2,9 @@
 //! bit by itself, what is above needs all that the lower parts gave.
 //!
 //! Below are filters and projections, and the partial half of an aggregation, whose rows are its
-//! mergeable state: the engine merges them above the cut as it merges those of its threads.
+//! mergeable state: the engine merges them above the cut as it merges those of its threads. A sort
+//! of which only the first rows count stands on both sides: the first of all are among the first of
+//! each bit.
 
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use datafusion::physical_plan::execution_plan::{replace_children_if_necessary, r
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 
@@ -96,6 +99,9 @@ fn walk(
     if is_rowwise(plan) || is_partial(plan) {
         return replace(plan);
     }
+    if let Some(first) = first_rows(plan) {
+        return replace_children_if_necessary(Arc::clone(plan), vec![replace(&first)?]);
+    }
     let children = plan.children();
     let children = children
         .into_iter()
@@ -110,6 +116,19 @@ fn is_partial(plan: &Arc<dyn ExecutionPlan>) -> bool {
         .is_some_and(|aggregate| {
             *aggregate.mode() == AggregateMode::Partial && is_rowwise(aggregate.input())
         })
+}
+
+/// If it gives the first rows, in an order, of those that come bit by bit: what gives those of each
+/// partition of a bit, of which there may be more than of the plan's own input.
+fn first_rows(plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
+    let sort = plan.downcast_ref::<SortExec>()?;
+    let is_cut = sort.fetch().is_some() && is_rowwise(sort.input());
+    let each = || {
+        SortExec::new(sort.expr().clone(), Arc::clone(sort.input()))
+            .with_fetch(sort.fetch())
+            .with_preserve_partitioning(true)
+    };
+    is_cut.then(|| Arc::new(each()) as _)
 }
 
 /// Whether every row of its answer comes of one row of the live input.

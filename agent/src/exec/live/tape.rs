@@ -1,5 +1,6 @@
 //! What the lower part of a cut plan gave so far, kept small: mergeable state is merged now and
-//! then, and what passes a share of the memory goes to temporary files.
+//! then, of first rows the first are kept, and what passes a share of the memory goes to temporary
+//! files.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::streaming::PartitionStream;
 
 use super::cut::read;
@@ -71,10 +73,9 @@ impl Tape {
         if self.rows.len() < MERGE_AT_LEAST.max(self.merged.saturating_mul(2)) {
             return Ok(());
         }
-        let Some(aggregate) = self.below.downcast_ref::<AggregateExec>() else {
+        let Some(plan) = merging(&self.below, self.rows.partitions())? else {
             return Ok(());
         };
-        let plan = merging(aggregate, read(&self.below, self.rows.partitions())?)?;
         let mut rows = Rows::new(engine, self.below.schema(), self.budget_bytes);
         match rows.take(engine.execute(plan)?).await {
             // The files of the old rows go with them.
@@ -88,25 +89,34 @@ impl Tape {
     }
 }
 
-/// The plan that merges rows of state to fewer.
+/// The plan that makes fewer rows of those that a lower part gave; `None` where each of them counts.
 fn merging(
-    aggregate: &AggregateExec,
-    state: Arc<dyn ExecutionPlan>,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let calls = aggregate.aggr_expr().to_vec();
-    let merge = AggregateExec::try_new(
-        AggregateMode::PartialReduce,
-        aggregate.group_expr().as_final(),
-        calls,
-        vec![None; aggregate.aggr_expr().len()],
-        Arc::new(CoalescePartitionsExec::new(state)),
-        aggregate.input_schema(),
-    )?;
-    Ok(Arc::new(merge))
+    below: &Arc<dyn ExecutionPlan>,
+    rows: Vec<Arc<dyn PartitionStream>>,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let rows = || -> Result<_> { Ok(Arc::new(CoalescePartitionsExec::new(read(below, rows)?))) };
+    if let Some(aggregate) = below.downcast_ref::<AggregateExec>() {
+        let merge = AggregateExec::try_new(
+            AggregateMode::PartialReduce,
+            aggregate.group_expr().as_final(),
+            aggregate.aggr_expr().to_vec(),
+            vec![None; aggregate.aggr_expr().len()],
+            rows()?,
+            aggregate.input_schema(),
+        )?;
+        return Ok(Some(Arc::new(merge)));
+    }
+    if let Some(sort) = below.downcast_ref::<SortExec>() {
+        let first = SortExec::new(sort.expr().clone(), rows()?).with_fetch(sort.fetch());
+        return Ok(Some(Arc::new(first)));
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::array::AsArray as _;
+    use datafusion::arrow::datatypes::UInt32Type;
     use futures::TryStreamExt as _;
 
     use super::super::{Bit, Live};
@@ -141,31 +151,63 @@ mod tests {
         }
     }
 
-    /// Files would else grow for as long as the query runs.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn state_in_files_is_merged_too() {
-        let query = "tag=pcap packet ipv4.SrcIP | count by SrcIP | table -nt SrcIP count";
-        let pipeline = crate::plan::resolve(&crate::lang::parse(query).0.unwrap()).unwrap();
+    async fn live(query: &str, memory_limit_bytes: usize) -> Live {
+        let tree = crate::lang::parse(query).0.unwrap();
+        let pipeline = crate::plan::resolve(&tree).unwrap();
         let options = RunOptions {
-            memory_limit_bytes: 2 << 20,
+            memory_limit_bytes,
             partitions: 2,
             ..RunOptions::default()
         };
         let report = Arc::new(ScanReport::default());
-        let mut live = Live::new(&pipeline, &options, 1, report).await.unwrap();
+        Live::new(&pipeline, &options, 1, report).await.unwrap()
+    }
+
+    /// Rows of what is closed, and whether some were ever in files, after so many times the same.
+    async fn pushed(live: &mut Live, times: usize) -> (usize, bool) {
         let bit = bit();
         let mut was_spilled = false;
-        for _ in 0..40 {
+        for _ in 0..times {
             live.push(&bit).await.unwrap();
             live.close_until(1, false).await.unwrap();
             was_spilled |= live.closed.iter().any(|tape| tape.rows.are_spilled());
         }
-        assert!(was_spilled);
-        let rows: usize = live.closed.iter().map(|tape| tape.rows.len()).sum();
-        assert!(rows < 2 * MERGE_AT_LEAST, "{rows}");
+        let rows = live.closed.iter().map(|tape| tape.rows.len()).sum();
+        (rows, was_spilled)
+    }
+
+    /// Rows of the answer, and the sender of the first.
+    async fn answered(live: &Live) -> (usize, u32) {
         let answer = live.answer().await.unwrap();
         let batches: Vec<_> = answer.stream.try_collect().await.unwrap();
-        let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
-        assert_eq!(rows, SENDERS as usize);
+        let rows = batches.iter().map(|batch| batch.num_rows()).sum();
+        let senders = batches[0].column(0).as_primitive::<UInt32Type>();
+        (rows, senders.value(0))
+    }
+
+    /// Files would else grow for as long as the query runs.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn state_in_files_is_merged_too() {
+        let query = "tag=pcap packet ipv4.SrcIP | count by SrcIP | table -nt SrcIP count";
+        let mut live = live(query, 2 << 20).await;
+        let (rows, was_spilled) = pushed(&mut live, 40).await;
+        assert!(was_spilled);
+        assert!(rows < 2 * MERGE_AT_LEAST, "{rows}");
+        assert_eq!(answered(&live).await.0, SENDERS as usize);
+    }
+
+    /// Each packet would else be kept.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn of_first_rows_the_first_are_kept() {
+        let packets = "tag=pcap packet ipv4.SrcIP | sort by SrcIP desc";
+        let query = format!("{packets} | limit 12 | table -nt SrcIP");
+        let mut few = live(&query, 64 << 20).await;
+        assert!(pushed(&mut few, 3).await.0 <= 12 * 3 * 2);
+        assert_eq!(answered(&few).await, (12, SENDERS - 1));
+        let query = format!("{packets} | limit 5000 | table -nt SrcIP");
+        let mut many = live(&query, 64 << 20).await;
+        let (rows, _) = pushed(&mut many, 30).await;
+        assert!(rows < 2 * MERGE_AT_LEAST, "{rows}");
+        assert_eq!(answered(&many).await, (5000, SENDERS - 1));
     }
 }
