@@ -99,8 +99,8 @@ fn walk(
     if is_rowwise(plan) || is_partial(plan) {
         return replace(plan);
     }
-    if is_first_rows(plan) {
-        return replace_children_if_necessary(Arc::clone(plan), vec![replace(plan)?]);
+    if let Some(first) = first_rows(plan) {
+        return replace_children_if_necessary(Arc::clone(plan), vec![replace(&first)?]);
     }
     let children = plan.children();
     let children = children
@@ -118,10 +118,17 @@ fn is_partial(plan: &Arc<dyn ExecutionPlan>) -> bool {
         })
 }
 
-/// Whether it gives the first rows, in an order, of those that come bit by bit.
-fn is_first_rows(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    plan.downcast_ref::<SortExec>()
-        .is_some_and(|sort| sort.fetch().is_some() && is_rowwise(sort.input()))
+/// If it gives the first rows, in an order, of those that come bit by bit: what gives those of each
+/// partition of a bit, of which there may be more than of the plan's own input.
+fn first_rows(plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
+    let sort = plan.downcast_ref::<SortExec>()?;
+    let is_cut = sort.fetch().is_some() && is_rowwise(sort.input());
+    let each = || {
+        SortExec::new(sort.expr().clone(), Arc::clone(sort.input()))
+            .with_fetch(sort.fetch())
+            .with_preserve_partitioning(true)
+    };
+    is_cut.then(|| Arc::new(each()) as _)
 }
 
 /// Whether every row of its answer comes of one row of the live input.
