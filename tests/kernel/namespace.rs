@@ -79,6 +79,14 @@ pub(crate) fn ip(arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Has `ip` do a row of things in one process.
+pub(crate) fn batch(lines: &str) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), lines).unwrap();
+    let status = Command::new("ip").arg("-batch").arg(file.path()).status();
+    assert!(status.unwrap().success());
+}
+
 /// Whether `ip` shows an XDP program on the interface.
 pub(crate) fn has_xdp(name: &str) -> bool {
     ip(&format!("-o link show {name}")).contains("xdp")

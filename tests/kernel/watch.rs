@@ -1,19 +1,10 @@
 //! The watch of interfaces, where more happens than the kernel keeps for who does not look.
 
-use std::process::Command;
 use std::time::Duration;
 
 use flowsift::capture::{InterfaceWatch, list};
 
-use crate::namespace::{inside, veth};
-
-/// Has `ip` do a row of things in one process.
-fn batch(folder: &std::path::Path, lines: &str) {
-    let file = folder.join("batch");
-    std::fs::write(&file, lines).unwrap();
-    let status = Command::new("ip").arg("-batch").arg(&file).status();
-    assert!(status.unwrap().success());
-}
+use crate::namespace::{batch, inside, veth};
 
 /// All that there is to be read; then what is known must be what there is.
 fn settle(watch: &mut InterfaceWatch) {
@@ -29,7 +20,6 @@ fn what_was_lost_is_not_undone_by_what_came_before() {
     if !inside() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
     veth("fs0", "fs1", 1500);
     let mut watch = InterfaceWatch::new().unwrap();
     settle(&mut watch);
@@ -38,7 +28,7 @@ fn what_was_lost_is_not_undone_by_what_came_before() {
     for _ in 0..2 {
         let mut flood = "link set fs1 down\nlink set fs1 up\n".repeat(500);
         flood.push_str("link delete fs0\n");
-        batch(folder.path(), &flood);
+        batch(&flood);
         settle(&mut watch);
         veth("fs0", "fs1", 1500);
         settle(&mut watch);

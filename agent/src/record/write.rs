@@ -30,11 +30,11 @@ pub(super) enum Work {
         /// Whether capture is not to go on without it.
         needed: bool,
     },
-    /// The counters of an interface, once a second.
-    Sample {
-        slot: u32,
+    /// The counters of all interfaces by slot, once a second. One work of all, so that they find
+    /// room together or not at all.
+    Samples {
         time_ns: i64,
-        kernel: InterfaceCounters,
+        kernel: Vec<(u32, InterfaceCounters)>,
         tuples: bool,
     },
     /// An interface of which nothing more comes: the last counters of it.
@@ -263,26 +263,27 @@ impl Writer {
                     self.append(slot, block, failing);
                 }
             }
-            Work::Sample {
-                slot,
+            Work::Samples {
                 time_ns,
                 kernel,
                 tuples,
             } => {
-                self.try_again(slot);
-                if self.refused.contains_key(&slot) {
-                    return;
+                for (slot, kernel) in kernel {
+                    self.try_again(slot);
+                    if self.refused.contains_key(&slot) {
+                        continue;
+                    }
+                    // Read here, behind all blocks before it, so that the counters agree.
+                    let recorder = self.cells.slot(slot).read();
+                    let sample = Sample {
+                        time_ns,
+                        kernel,
+                        recorder,
+                        tuples,
+                    };
+                    let result = self.output.sample(slot, &sample);
+                    self.report(result, failing);
                 }
-                // Read here, behind all blocks before it, so that the counters agree.
-                let recorder = self.cells.slot(slot).read();
-                let sample = Sample {
-                    time_ns,
-                    kernel,
-                    recorder,
-                    tuples,
-                };
-                let result = self.output.sample(slot, &sample);
-                self.report(result, failing);
             }
             Work::Retire { slot, sample } => {
                 if self.known.remove(&slot) {
@@ -462,10 +463,9 @@ mod tests {
     }
 
     fn sample(slot: u32) -> Work {
-        Work::Sample {
-            slot,
+        Work::Samples {
             time_ns: 0,
-            kernel: InterfaceCounters::default(),
+            kernel: vec![(slot, InterfaceCounters::default())],
             tuples: false,
         }
     }
