@@ -113,7 +113,7 @@ impl Pcap {
         // The upper 16 bits hold the length of a frame check sequence and flags (draft, 4).
         let link_type = LinkType((u32_at(20) & 0xffff) as u16);
         window.consume(FILE_HEADER);
-        Some(Self {
+        let mut pcap = Self {
             big_endian,
             unit_ns,
             record_header,
@@ -121,7 +121,33 @@ impl Pcap {
             link_type,
             limit: limit(link_type, u32_at(16)),
             seconds: 0,
-        })
+        };
+        pcap.settle_record_header(window);
+        Some(pcap)
+    }
+
+    /// Some writers had longer record headers under a magic number that they shared (tshark knows
+    /// them): an early one of Kuznetzov's and Nokia's under the usual one, a longer one under
+    /// Kuznetzov's. Only where the right length leads nowhere and another one to record after
+    /// record is it that one.
+    fn settle_record_header(&mut self, window: &mut Window) {
+        let right = self.record_header;
+        let others: &[usize] = match (right, self.unit_ns) {
+            (16, 1_000) => &[24, 20],
+            (24, _) => &[28],
+            _ => return,
+        };
+        if self.chain(window).is_some() {
+            return;
+        }
+        for &length in others {
+            self.record_header = length;
+            // One record proves nothing: where a file is cut, its end may be anywhere.
+            if self.chain(window).is_some_and(|records| records > 1) {
+                return;
+            }
+        }
+        self.record_header = right;
     }
 
     /// The next good record.
@@ -251,26 +277,26 @@ impl Pcap {
                 window.consume_all();
                 return false;
             };
-            if self.plausible(self.header(bytes)) && self.chain(window) {
+            if self.plausible(self.header(bytes)) && self.chain(window).is_some() {
                 return true;
             }
         }
     }
 
-    /// Whether [`CHAIN`] plausible headers follow one another, or fewer up to exactly the end.
-    fn chain(&self, window: &mut Window) -> bool {
+    /// How many plausible headers follow one another, of the [`CHAIN`] that do or fewer up to
+    /// exactly the end; `None` if they do not.
+    fn chain(&self, window: &mut Window) -> Option<usize> {
         let mut at = 0_usize;
-        for _ in 0..CHAIN {
+        for records in 0..CHAIN {
             if !window.ensure(at + 16) {
-                return at == window.bytes().len();
+                return (at == window.bytes().len()).then_some(records);
             }
             let bytes = window.bytes().get(at..).and_then(<[u8]>::first_chunk);
-            let Some(header) = bytes.map(|b| self.header(b)).filter(|h| self.plausible(*h)) else {
-                return false;
-            };
+            let header = bytes.map(|b| self.header(b));
+            let header = header.filter(|h| self.plausible(*h))?;
             at += self.record_header + header.captured as usize;
         }
-        true
+        Some(CHAIN)
     }
 }
 

@@ -361,6 +361,31 @@ fn a_claimed_length_is_not_allocated() {
     ));
 }
 
+/// Longer record headers under a magic number that says others.
+#[test]
+fn record_headers_of_other_lengths() {
+    for (magic, length) in [
+        (0xc3d4_u16, 16),
+        (0xc3d4, 20),
+        (0xc3d4, 24),
+        (0xcd34, 24),
+        (0xcd34, 28),
+    ] {
+        let mut bytes = file_header();
+        bytes[..2].copy_from_slice(&magic.to_le_bytes());
+        for n in 0..5 {
+            let record = record(FIRST + n, &packet(n));
+            bytes.extend(&record[..16]);
+            bytes.extend(vec![0x81; length - 16]);
+            bytes.extend(&record[16..]);
+        }
+        assert_eq!(read(&bytes), (without(5, &[]), None), "{length}");
+        // Of fewer records than there may be, too, if they end where the file does.
+        bytes.truncate(24 + 2 * (length + 60));
+        assert_eq!(read(&bytes), (without(2, &[]), None), "{length}");
+    }
+}
+
 #[test]
 fn lengths_of_other_versions() {
     for ([major, minor], captured, wire, known) in [
