@@ -57,6 +57,16 @@ pub(crate) fn veth(near: &str, far: &str, mtu: u32) {
     ));
     ip(&format!("link set {near} up"));
     ip(&format!("link set {far} up"));
+    wait_for_queue(far);
+}
+
+/// Waits until what is sent on an interface goes out. The kernel starts the queue some time after
+/// the other end is up (`linkwatch`), and until then takes frames and drops them.
+pub(crate) fn wait_for_queue(name: &str) {
+    wait_until(|| {
+        let shown = ip(&format!("-o link show {name}"));
+        shown.contains(" state UP ") && !shown.contains(" qdisc noop ")
+    });
 }
 
 /// An interface by its name.

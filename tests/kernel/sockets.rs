@@ -13,7 +13,9 @@ use flowsift::store::loss::Reason;
 use flowsift::store::missed;
 
 use crate::frames::{captures, each_ethernet_frame, manifest};
-use crate::namespace::{Sender, has_socket, has_xdp, inside, interface, ip, veth, wait_until};
+use crate::namespace::{
+    Sender, has_socket, has_xdp, inside, interface, ip, veth, wait_for_queue, wait_until,
+};
 use crate::program::{
     NOBODY, capture, datagram, field, frame, said, sender, signal, start_until, stored,
 };
@@ -316,6 +318,7 @@ fn an_interface_that_comes_back_gets_a_socket_again() {
     // Switched off and on, it is the same one.
     ip("link set fs0 down");
     ip("link set fs0 up");
+    wait_for_queue("fs1");
     wait_until(has_one);
     sender.send(&datagram(2)).unwrap();
     ip("link delete fs0");
