@@ -21,6 +21,7 @@
 //! files are never touched.
 
 pub mod block;
+mod capture_file;
 pub mod catalog;
 pub mod check;
 mod close;
@@ -54,7 +55,8 @@ mod testing;
 mod tests;
 
 pub use block::{RECORD_HEADER, RecordBlock};
-pub use catalog::{CaptureFile, Filter, Skipped, Snapshot};
+pub use capture_file::CaptureFile;
+pub use catalog::{Filter, Skipped, Snapshot};
 pub use compress::Compress;
 pub use error::Error;
 pub use layout::Source;

@@ -1,3 +1,5 @@
+//! What ends a recording, in which order, and what is counted then.
+
 use std::sync::Mutex;
 
 use super::super::write::LeftOut;

@@ -1,3 +1,5 @@
+//! What the writer does with packets of interfaces that it cannot store.
+
 use std::sync::{Mutex, mpsc};
 
 use super::*;
