@@ -10,14 +10,13 @@ use flowsift::capture::{
     Arrival, RingShape, RingSocket, SocketCounters, SocketRings, SocketSource, SocketWish,
 };
 use flowsift::store::loss::Reason;
-use flowsift::store::missed;
 
 use crate::frames::{captures, each_ethernet_frame, manifest};
 use crate::namespace::{
     Sender, has_socket, has_xdp, inside, interface, ip, veth, wait_for_queue, wait_until,
 };
 use crate::program::{
-    NOBODY, capture, datagram, field, frame, said, sender, signal, start_until, stored,
+    NOBODY, capture, counted, datagram, field, frame, said, sender, signal, start_until, stored,
 };
 use crate::refused::{copy, output_of, set_capabilities};
 use crate::support::{ALL, say, say_skipped, skip};
@@ -166,11 +165,14 @@ fn what_finds_no_room_in_a_socket_ring_is_counted() {
     signal(worker, libc::SIGCONT);
     signal(child.id(), libc::SIGINT);
     let said = said(&child.wait_with_output().unwrap(), 0);
-    let (samples, damaged) = missed::samples(&store.join("pcap/fs0")).unwrap();
-    let last = samples.last().unwrap().counts;
+    let (counted, damaged) = counted(&store, "fs0");
     let kept = stored(&store) as u64;
-    assert_eq!((last.seen, last.stored, damaged), (2000, kept, 0), "{said}");
-    let lost = last.dropped(Reason::RingFull);
+    assert_eq!(
+        (counted.seen, counted.stored, damaged),
+        (2000, kept, 0),
+        "{said}"
+    );
+    let lost = counted.dropped(Reason::RingFull);
     // The kernel closes a block after its time whether it is full or not, so a slow machine keeps
     // fewer than the ring has room for.
     assert!(lost > 1000 && kept > 0, "{said}");

@@ -98,11 +98,7 @@ pub(super) fn named(
 /// The files of a store at this moment that may have packets of a time.
 fn stored(store: &Path, pipeline: &Pipeline, times_ns: (i64, i64)) -> Result<Source, Error> {
     let tags = stored_tags(store, pipeline)?;
-    let mut snapshot = snapshot(store, &tags)?;
-    let skipped = std::mem::take(&mut snapshot.skipped);
-    let mut source = scan_files(&snapshot, times_ns)?;
-    source.skipped.extend(skipped);
-    Ok(source)
+    scan_files(&snapshot(store, &tags)?, times_ns)
 }
 
 /// The tags of a store that the query asks for.
@@ -146,7 +142,10 @@ pub(super) fn print_skipped(skipped: &[Skipped]) {
 /// The files of a snapshot. Of tuples alone, tables without any of the time are left out: an open
 /// one takes a descriptor.
 pub(super) fn scan_files(snapshot: &Snapshot, times_ns: (i64, i64)) -> Result<Source, Error> {
-    let mut source = Source::default();
+    let mut source = Source {
+        skipped: snapshot.skipped.clone(),
+        ..Source::default()
+    };
     for file in &snapshot.files {
         if !file.tuples_alone {
             source.files.push(scan_file(file)?);

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::counts::SLOTS;
 use super::slots::Slots;
-
 use crate::capture::split::PassedFd;
 use crate::capture::{
     AttachError, Attached, AttachedTo, Interface, InterfaceConfig, InterfaceError, InterfaceEvent,

@@ -343,14 +343,14 @@ fn describe(action: &Action) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Instant;
 
     use super::*;
     use crate::store::layout::{Kind, Listing};
 
     /// Three closed files without a sidecar, as a run leaves them that is killed.
-    fn left(folder: &Path) {
+    pub(in crate::record) fn left(folder: &Path) {
         let options = WriterOptions {
             rotate_bytes: 1,
             ..WriterOptions::default()

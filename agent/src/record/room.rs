@@ -201,24 +201,8 @@ fn merged(well: Retention, run: Retention) -> Retention {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::keep::tests::left;
     use crate::store::layout::Listing;
-    use crate::store::{RecordBlock, SourceWriter, WriterOptions};
-    use crate::wall;
-
-    /// Three closed files.
-    fn fill(folder: &Path) {
-        let options = WriterOptions {
-            rotate_bytes: 1,
-            ..WriterOptions::default()
-        };
-        let (mut writer, _) = SourceWriter::open(folder, options, wall::now_ns()).unwrap();
-        for n in 0..3 {
-            let mut block = RecordBlock::default();
-            block.push(wall::now_ns(), 60, &[n; 60]);
-            writer.append(&block);
-        }
-        writer.close(wall::now_ns());
-    }
 
     /// A short trial must not take what another well keeps for years.
     #[test]
@@ -229,7 +213,7 @@ mod tests {
             listing.closed.len()
         };
         for well in ["pcap", "other"] {
-            fill(&store.path().join(well).join("lan0"));
+            left(&store.path().join(well).join("lan0"));
         }
         let limits = SharedRetention::new(Retention {
             max_size: Some(1),

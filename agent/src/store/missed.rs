@@ -86,18 +86,6 @@ impl Missed {
     }
 }
 
-/// All samples of a source in the order of writing, and the lines that are none. The first of
-/// each table is that from which the next one's difference is counted.
-pub fn samples(folder: &Path) -> Result<(Vec<Sample>, u64), Error> {
-    let (mut samples, mut damaged) = (Vec::new(), 0);
-    for path in tables(folder)? {
-        let table = Table::read(&path).map_err(Error::io("read", &path))?;
-        samples.extend(table.samples);
-        damaged += table.damaged_lines;
-    }
-    Ok((samples, damaged))
-}
-
 /// Paths of the loss tables of a source, in the order of writing.
 fn tables(source_folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let listing = Listing::read(source_folder)?;
@@ -156,7 +144,7 @@ pub fn counted(folder: &Path, from_ns: i64, to_ns: i64) -> Result<Counted, Error
 }
 
 /// Time of each sample of a table and what was counted since the one before it, of the same run.
-/// The first of a run is no entry.
+/// The first of a run is no entry, nor is one of the same time as that before it.
 fn differences(samples: &[Sample]) -> impl Iterator<Item = (i64, Counts)> {
     samples.windows(2).filter_map(|pair| match pair {
         [before, sample] if before.run == sample.run && before.time_ns != sample.time_ns => {

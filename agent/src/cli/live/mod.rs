@@ -179,7 +179,6 @@ fn following(store: &Path, args: &QueryArgs, pipeline: &Pipeline) -> Result<Sour
             let tail = Tail::new(store, wants(pipeline), Some(&snapshot))?;
             let from_ns = options.from_ns.unwrap_or(i64::MIN);
             let past = input::scan_files(&snapshot, (from_ns, i64::MAX))?;
-            input::print_skipped(&snapshot.skipped);
             input::print_skipped(&past.skipped);
             (tail, Some(live::past(past.files, from_ns)))
         }

@@ -7,6 +7,7 @@ pub(super) mod histogram;
 pub(super) mod moments;
 pub(super) mod sum;
 
+use datafusion::arrow::array::{Array as _, BooleanArray};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{AggregateUDF, AggregateUDFImpl, Expr};
 
@@ -21,4 +22,9 @@ fn call(function: impl AggregateUDFImpl + 'static, arguments: Vec<Expr>) -> Expr
         vec![],
         None,
     ))
+}
+
+/// Whether a filter of an aggregate function lets a row through; null does not.
+fn is_kept(filter: Option<&BooleanArray>, row: usize) -> bool {
+    filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }

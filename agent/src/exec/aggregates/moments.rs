@@ -14,6 +14,8 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDFImpl, EmitTo, Expr, GroupsAccumulator, Signature, Volatility,
 };
 
+use super::is_kept;
+
 /// Which of the moments a call gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::exec) enum Moment {
@@ -186,8 +188,7 @@ impl GroupsAccumulator for Groups {
     ) -> Result<()> {
         self.states.resize(groups, State::default());
         for (row, (state, group)) in states_of(values)?.zip(group_indices).enumerate() {
-            let kept = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-            if let Some(state) = state.filter(|_| kept) {
+            if let Some(state) = state.filter(|_| is_kept(filter, row)) {
                 self.merge_row(*group, state);
             }
         }
@@ -219,10 +220,7 @@ impl GroupsAccumulator for Groups {
     ) -> Result<Vec<ArrayRef>> {
         let states: Vec<_> = states_of(values)?
             .enumerate()
-            .map(|(row, state)| {
-                let kept = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-                state.filter(|_| kept).unwrap_or_default()
-            })
+            .map(|(row, state)| state.filter(|_| is_kept(filter, row)).unwrap_or_default())
             .collect();
         Ok(state_arrays(&states))
     }

@@ -15,6 +15,8 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDFImpl, EmitTo, Expr, GroupsAccumulator, Signature, Volatility,
 };
 
+use super::is_kept;
+
 /// The type of partial sums: 38 digits hold 2^63 values of 64 bits.
 const STATE: DataType = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
 
@@ -114,10 +116,6 @@ impl Groups {
             *sum = Some(sum.unwrap_or_default().saturating_add(value));
         }
     }
-}
-
-fn is_kept(filter: Option<&BooleanArray>, row: usize) -> bool {
-    filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 
 impl GroupsAccumulator for Groups {

@@ -15,7 +15,7 @@ use super::plan::{Held, Scan};
 use super::report::ScanReport;
 use super::table::Piece;
 use super::view::{Depth, FrameView};
-use crate::capfile::FrameReader;
+use crate::capfile::{self, FrameReader};
 use crate::decode::{self, Packet};
 use crate::frame::{Frame, LinkType};
 
@@ -118,14 +118,25 @@ impl<'a> Reader<'a> {
         self.send().map(|_| ())
     }
 
-    /// All frames of a part of a file.
-    fn read_part(&mut self, piece: &Piece) -> Result<ControlFlow<()>> {
-        let mut frames = match piece.part.open() {
+    /// What was opened of a piece; `None` of a stored file that retention removed, which is noted.
+    pub(super) fn unless_removed<T>(
+        &self,
+        piece: &Piece,
+        opened: std::result::Result<T, capfile::Error>,
+    ) -> Result<Option<T>> {
+        match opened {
             Err(error) if piece.stored && error.is_missing() => {
                 self.scan.report.add_removed(piece.part.input().name());
-                return Ok(ControlFlow::Continue(()));
+                Ok(None)
             }
-            result => result.map_err(ScanError::from)?,
+            opened => Ok(Some(opened.map_err(ScanError::from)?)),
+        }
+    }
+
+    /// All frames of a part of a file.
+    fn read_part(&mut self, piece: &Piece) -> Result<ControlFlow<()>> {
+        let Some(mut frames) = self.unless_removed(piece, piece.part.open())? else {
+            return Ok(ControlFlow::Continue(()));
         };
         let flow = self.read_frames(piece, &mut frames)?;
         if frames.boundary_missed() {

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use datafusion::arrow::array::UInt32Array;
 use datafusion::common::Result;
 
-use super::error::ScanError;
 use super::plan::Scan;
 use super::predicate::Predicate;
 use super::read::{OFFSET_BITS, Reader};
@@ -143,12 +142,9 @@ impl Reader<'_> {
         let way = &stored.way;
         let mut packets = match way.alone {
             true => None,
-            false => match piece.part.input().open_records() {
-                Err(error) if error.is_missing() => {
-                    self.scan.report.add_removed(piece.part.input().name());
-                    return Ok(ControlFlow::Continue(()));
-                }
-                result => Some(result.map_err(ScanError::from)?),
+            false => match self.unless_removed(piece, piece.part.input().open_records())? {
+                None => return Ok(ControlFlow::Continue(())),
+                opened => opened,
             },
         };
         let origin = Origin {
@@ -370,13 +366,8 @@ impl Reader<'_> {
         group: usize,
         row: usize,
     ) -> Result<ControlFlow<()>> {
-        let mut frames = match piece.part.open() {
-            Ok(frames) => frames,
-            Err(error) if error.is_missing() => {
-                self.scan.report.add_removed(piece.part.input().name());
-                return Ok(ControlFlow::Continue(()));
-            }
-            Err(error) => return Err(ScanError::from(error).into()),
+        let Some(mut frames) = self.unless_removed(piece, piece.part.open())? else {
+            return Ok(ControlFlow::Continue(()));
         };
         let mut skip = sidecar.first_row(group) + row as u64;
         let mut rows = sidecar.rows(group).saturating_sub(row);

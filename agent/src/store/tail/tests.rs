@@ -6,6 +6,16 @@ use crate::store::{
     testing::{Folder, NOW, block},
 };
 
+/// Follows all sources of a store.
+fn from_now_on(store: &Path) -> Tail {
+    Tail::new(store, Box::new(|_| true), None).unwrap()
+}
+
+fn opened(folder: &Folder) -> SourceWriter {
+    let writer = SourceWriter::open(folder.path(), WriterOptions::default(), NOW);
+    writer.unwrap().0
+}
+
 /// Times of the packets of all that was committed since the last look.
 fn times(tail: &mut Tail) -> Vec<i64> {
     let news = tail.look().unwrap();
@@ -99,8 +109,8 @@ fn follow(content: crate::store::Content, block: impl Fn(i64, usize) -> crate::s
 #[test]
 fn a_file_that_is_closed_while_it_is_looked_at_is_read_at_once() {
     let folder = Folder::new();
-    let (mut writer, _) = SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
-    let mut tail = Tail::new(folder.store(), Box::new(|_| true), None).unwrap();
+    let mut writer = opened(&folder);
+    let mut tail = from_now_on(folder.store());
     writer.append(&block(NOW, 10));
     assert_eq!(times(&mut tail), expected(NOW, 10));
     writer.append(&block(NOW + 100_000, 20));
@@ -118,7 +128,7 @@ fn a_file_that_is_closed_while_it_is_looked_at_is_read_at_once() {
 #[test]
 fn a_source_that_came_since_the_last_look_is_read_at_once() {
     let store = tempfile::tempdir().unwrap();
-    let mut tail = Tail::new(store.path(), Box::new(|_| true), None).unwrap();
+    let mut tail = from_now_on(store.path());
     assert_eq!(times(&mut tail), Vec::<i64>::new());
     let folder = store.path().join("pcap/lan0");
     let (mut writer, _) = SourceWriter::open(&folder, WriterOptions::default(), NOW).unwrap();
@@ -131,8 +141,8 @@ fn a_source_that_came_since_the_last_look_is_read_at_once() {
 #[test]
 fn the_first_packets_of_a_writer_come_however_long_it_had_none() {
     let folder = Folder::new();
-    let (mut writer, _) = SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
-    let mut early = Tail::new(folder.store(), Box::new(|_| true), None).unwrap();
+    let mut writer = opened(&folder);
+    let mut early = from_now_on(folder.store());
     assert_eq!(early.look().unwrap().writers, 1);
     writer.record(&crate::store::loss::Sample {
         time_ns: NOW,
@@ -143,7 +153,7 @@ fn the_first_packets_of_a_writer_come_however_long_it_had_none() {
         Listing::read(folder.path()).unwrap().last_sequence(),
         Some(1)
     );
-    let mut later = Tail::new(folder.store(), Box::new(|_| true), None).unwrap();
+    let mut later = from_now_on(folder.store());
     writer.append(&block(NOW, 4));
     assert_eq!(times(&mut early), expected(NOW, 4));
     assert_eq!(times(&mut later), expected(NOW, 4));
@@ -153,8 +163,8 @@ fn the_first_packets_of_a_writer_come_however_long_it_had_none() {
 #[test]
 fn what_a_killed_writer_did_not_say_is_read_too() {
     let folder = Folder::new();
-    let (mut writer, _) = SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
-    let mut tail = Tail::new(folder.store(), Box::new(|_| true), None).unwrap();
+    let mut writer = opened(&folder);
+    let mut tail = from_now_on(folder.store());
     writer.append(&block(NOW, 10));
     assert_eq!(times(&mut tail), expected(NOW, 10));
     let path = folder.path().join(layout::STATE_FILE);
@@ -171,10 +181,10 @@ fn what_a_killed_writer_did_not_say_is_read_too() {
 #[test]
 fn files_of_a_source_at_rest_are_listed_once_and_a_damaged_one_is_told_once() {
     let folder = Folder::new();
-    let (mut writer, _) = SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+    let mut writer = opened(&folder);
     writer.append(&block(NOW, 10));
     writer.close(NOW);
-    let mut behind = Tail::new(folder.store(), Box::new(|_| true), None).unwrap();
+    let mut behind = from_now_on(folder.store());
     let mut tail = Tail::new(
         folder.store(),
         Box::new(|_| true),
@@ -193,7 +203,7 @@ fn files_of_a_source_at_rest_are_listed_once_and_a_damaged_one_is_told_once() {
     let day = folder.closed(1, NOW);
     std::fs::rename(&day, day.with_extension("pcap.tmp")).unwrap();
     assert_eq!(times(&mut tail), Vec::<i64>::new());
-    let (mut writer, _) = SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
+    let mut writer = opened(&folder);
     writer.append(&block(NOW + 100_000, 20));
     assert_eq!(times(&mut tail), expected(NOW + 100_000, 20));
     assert_eq!(times(&mut behind), expected(NOW + 100_000, 20));
@@ -202,8 +212,8 @@ fn files_of_a_source_at_rest_are_listed_once_and_a_damaged_one_is_told_once() {
 #[test]
 fn a_file_that_was_half_read_and_is_gone_is_told() {
     let folder = Folder::new();
-    let (mut writer, _) = SourceWriter::open(folder.path(), WriterOptions::default(), NOW).unwrap();
-    let mut tail = Tail::new(folder.store(), Box::new(|_| true), None).unwrap();
+    let mut writer = opened(&folder);
+    let mut tail = from_now_on(folder.store());
     writer.append(&block(NOW, 10));
     assert_eq!(times(&mut tail).len(), 10);
     let (closed, _, _) = writer.close(NOW);
